@@ -1,0 +1,80 @@
+package syslog
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Message is one syslog message. The byte slices point into the input it was
+// parsed from and are valid as long as that is.
+type Message struct {
+	// Pri is facility*8 + severity, 0 to 191 (RFC 5424, section 6.2.1). A
+	// missing or impossible priority is 13, with a flag: never 0, which would
+	// be an emergency.
+	Pri   uint8
+	Flags Flags
+	// Version is the digit after the priority in RFC 5424; 0 for other forms.
+	Version uint16
+
+	// Time is the sender's; zero where the message has none that is usable.
+	Time Timestamp
+
+	// Host is as the sender claims it; empty where it claims none.
+	Host    []byte
+	Program []byte // APP-NAME or tag, without PID
+	PID     []byte // PROCID or what stands in brackets behind the tag
+	MsgID   []byte // RFC 5424 only
+	SD      []byte // structured data as it stood on the wire, with brackets
+	Text    []byte // without BOM and trailing line ends
+
+	// From is who sent it, set by the receiver, never by the parser.
+	From *Peer
+}
+
+// Peer is the far end that messages came from. It is immutable once set.
+type Peer struct {
+	Addr netip.Addr // invalid for a local socket
+	// Name is what stands for the host where a message claims none: the
+	// address as text, or the machine's host name for a local socket.
+	Name string
+}
+
+// Severity is 0 (emergency) to 7 (debug).
+func (m *Message) Severity() uint8 { return m.Pri & 7 }
+
+// Facility is 0 (kernel) to 23 (local7).
+func (m *Message) Facility() uint8 { return m.Pri >> 3 }
+
+// Timestamp is a point of time together with the zone it was written in, in
+// numbers, so that reading and writing it allocates nothing.
+type Timestamp struct {
+	Sec    int64 // since 1970-01-01 UTC
+	Nsec   int32
+	Offset int32 // seconds east of UTC
+	Valid  bool  // false: the message had no usable time
+}
+
+// At is t in its own zone.
+func At(t time.Time) Timestamp {
+	_, offset := t.Zone()
+	return Timestamp{Sec: t.Unix(), Nsec: int32(t.Nanosecond()), Offset: int32(offset), Valid: true}
+}
+
+// Time is t as the standard library has it, in a fixed zone of t's offset.
+func (t Timestamp) Time() time.Time {
+	return time.Unix(t.Sec, int64(t.Nsec)).In(time.FixedZone("", int(t.Offset)))
+}
+
+// Flags tell what was defective in a message or its frame.
+type Flags uint16
+
+const (
+	NoPri        Flags = 1 << iota // no priority: 13 assumed
+	BadPri                         // a priority that cannot be: 13 assumed, all of it kept as text
+	BadTime                        // a time that cannot be: the time of receipt stands for it
+	ShortHeader                    // RFC 5424 header with columns missing
+	Truncated                      // longer than the limit, or cut off: the head is kept
+	Unterminated                   // the stream ended before the frame did
+	FramingError                   // the frame's count was wrong; resynchronised
+	NotUTF8                        // the text holds bytes that are no UTF-8
+)
