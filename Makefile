@@ -1,0 +1,56 @@
+# dalog: build, try, test and measure. `make` alone lists the targets.
+
+GO        ?= go
+FUZZTIME  ?= 60s
+VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+GOBUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+
+# Tools that are not part of the Go distribution, run at a fixed version.
+
+
+.DEFAULT_GOAL := help
+.PHONY: help build run peers check test smoke race e2e fuzz bench bench-ingest docker clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## bin/dalogd and bin/dalogfwd, static
+	$(GOBUILD) -o bin/ ./cmd/dalogd ./cmd/dalogfwd
+
+run: build ## the demo: dalogd, two app servers and a writer, on loopback; ends on Ctrl-C
+	@CGO_ENABLED=0 $(GO) build -o bin/dalog-demo ./internal/demo
+	@exec bin/dalog-demo
+
+peers: ## bring the programs the tests run against (rsyslog, syslog-ng, ...)
+	@scripts/peers.sh
+
+check: ## gofmt and go vet
+	@unformatted=$$(gofmt -l bench cmd internal); \
+	if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+
+test: peers check ## all tests, within five minutes
+	$(GO) test $$($(GO) list ./... | grep -v /internal/e2e)
+	@$(MAKE) --no-print-directory e2e
+
+# The programs under test are built by the test itself, which the test cache
+# does not see: hence -count=1.
+e2e: peers ## only the tests with real processes and real peers
+	$(GO) test -count=1 ./internal/e2e/...
+
+smoke: ## the quick part of the tests, no peers needed
+	$(GO) test -short ./...
+
+race: peers ## all tests under the race detector; needs a C compiler
+	$(GO) test -race -short $$($(GO) list ./... | grep -v /internal/e2e)
+	DALOG_E2E_RACE=1 $(GO) test -race -count=1 ./internal/e2e/...
+
+fuzz: ## every fuzz target for FUZZTIME (60s) each
+	@scripts/fuzz.sh $(FUZZTIME)
+
+docker: ## the container image dalog:VERSION
+	docker build --build-arg VERSION=$(VERSION) -t dalog:$(VERSION) .
+
+clean: ## remove what building, trying and testing leave in the checkout
+	rm -rf bin .demo .cache
+	$(GO) clean -testcache

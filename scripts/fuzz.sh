@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Runs every fuzz target of the module in turn, each for the time given (60s).
+# What a target finds is left in its package's testdata/fuzz by the go command.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+fuzztime=${1:-60s}
+
+# "go test -list" prints the names of a package's targets, then "ok PACKAGE TIME".
+targets=$(go test -list '^Fuzz' ./... | awk '/^Fuzz/ {names = names " " $1} /^ok/ {split(names, n, " "); for (i in n) print $2, n[i]; names = ""}')
+if [ -z "$targets" ]; then
+	echo "no fuzz targets" >&2
+	exit 1
+fi
+failed=0
+while read -r package target; do
+	echo "== $package $target"
+	go test -run '^$' -fuzz "^$target\$" -fuzztime "$fuzztime" "$package" </dev/null || failed=1
+done <<<"$targets"
+exit $failed
