@@ -23,7 +23,7 @@ ARG TARGETOS TARGETARCH VERSION=unknown
 # timetzdata: the image has no zone files for zones named in the configuration.
 RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -tags timetzdata \
         -ldflags "-s -w -X main.version=$VERSION" -o /out/bin/ ./cmd/dalogd ./cmd/dalogfwd \
-    && mkdir -p /out/usr/share/docassemble/log /out/var/lib/dalogfwd
+    && mkdir -p /out/data/usr/share/docassemble/log /out/data/var/lib/dalogfwd
 
 FROM scratch
 ARG VERSION=unknown
@@ -32,10 +32,10 @@ LABEL org.opencontainers.image.title="dalog" \
       org.opencontainers.image.source="https://github.com/dalog-project/dalog" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="$VERSION"
+COPY --from=build /out/bin/ /bin/
 # A new named volume takes over the owner of the folder it is mounted on.
-COPY --from=build --chown=33:33 /out/ /
+COPY --from=build --chown=33:33 /out/data/ /
 USER 33:33
 VOLUME /usr/share/docassemble/log
 EXPOSE 514/tcp 514/udp 8080 8082
-STOPSIGNAL SIGTERM
 ENTRYPOINT ["/bin/dalogd"]
