@@ -1,0 +1,147 @@
+package httpindex
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"mime"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dalog-project/dalog/internal/logstore"
+)
+
+// maxLines is the most that ?n= takes.
+const maxLines = 1_000_000
+
+// fileQuery is what a file can be asked for.
+type fileQuery struct {
+	lines    int // the last lines only; 0 = all
+	download bool
+}
+
+func parseFileQuery(r *http.Request) (fileQuery, error) {
+	values, err := parseQuery(r, "n", "download")
+	if err != nil {
+		return fileQuery{}, err
+	}
+	var q fileQuery
+	if values.Has("n") {
+		q.lines, err = strconv.Atoi(values.Get("n"))
+		if err != nil || q.lines < 1 || q.lines > maxLines {
+			return fileQuery{}, fmt.Errorf("n=%s: give a number of lines from 1 to %d", quote(values.Get("n")), maxLines)
+		}
+	}
+	q.download, err = parseSwitch(values, "download")
+	return q, err
+}
+
+// file answers GET /NAME.
+func (h *Handler) file(w http.ResponseWriter, r *http.Request) int {
+	name := strings.TrimPrefix(r.URL.Path, "/")
+	if !plainPath(r.URL) || strings.Contains(name, "/") || reserved[name] {
+		return notFound(w, r)
+	}
+	q, err := parseFileQuery(r)
+	if err != nil {
+		return fail(w, http.StatusBadRequest, err.Error())
+	}
+	snap, err := h.cfg.Logs.OpenFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return notFound(w, r)
+	}
+	if err != nil {
+		return h.unreadable(w, name, err)
+	}
+	defer snap.Close()
+
+	body := &content{file: snap.File(), size: snap.Size}
+	etag := snap.ETag()
+	contentType := typeOf(name)
+	if q.lines > 0 {
+		if contentType != textType {
+			return fail(w, http.StatusBadRequest, "n="+strconv.Itoa(q.lines)+": "+quote(name)+" is not text and has no lines; get it whole")
+		}
+		if body.start, err = snap.LastLines(q.lines); err != nil {
+			return h.unreadable(w, name, err)
+		}
+		etag = tailTag(etag, q.lines)
+	}
+	allowTime(w, body.size-body.start)
+
+	header := w.Header()
+	header.Set("Content-Type", contentType)
+	header.Set("Cache-Control", "no-cache")
+	header.Set("ETag", etag)
+	if q.download {
+		header.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
+	}
+	http.ServeContent(w, r, "", stampModified(header, snap, time.Now()), body)
+
+	status := sentStatus(header)
+	if status == http.StatusOK && r.Method == http.MethodGet && !body.finished() {
+		h.metrics.incomplete.Inc()
+		h.log.Debug("file answer ended early: the client left, or the file was cut meanwhile", "file", name, "size", body.size-body.start, "peer", r.RemoteAddr)
+	}
+	return status
+}
+
+func (h *Handler) unreadable(w http.ResponseWriter, name string, err error) int {
+	h.log.Error("cannot read a log file", "file", name, "err", err)
+	return fail(w, http.StatusInternalServerError, quote(name)+" cannot be read: "+err.Error())
+}
+
+// typeOf gives the media type: log files are text, which a browser shows;
+// what is compressed is for saving.
+func typeOf(name string) string {
+	switch strings.ToLower(path.Ext(name)) {
+	case ".gz", ".zst", ".xz", ".bz2", ".zip":
+		return "application/octet-stream"
+	}
+	return textType
+}
+
+// tailTag is the ETag of the last lines of what has the strong ETag etag.
+func tailTag(etag string, lines int) string {
+	return strings.TrimSuffix(etag, `"`) + "-n" + strconv.Itoa(lines) + `"`
+}
+
+// stampModified sets Last-Modified and returns the time for http.ServeContent
+// to compare with If-Modified-Since, zero if it must not.
+//
+// HTTP dates have whole seconds, and a log changes many times in one. The time
+// of change is therefore rounded up, so that a copy of the same second never
+// counts as fresh; while that lies ahead, nothing is fresh, and the date that
+// is shown is the present, as RFC 9110 section 8.8.2.1 wants it.
+func stampModified(header http.Header, snap *logstore.Snapshot, now time.Time) time.Time {
+	modified := snap.ModTime.Truncate(time.Second)
+	if modified.Before(snap.ModTime) {
+		modified = modified.Add(time.Second)
+	}
+	if modified.After(now) {
+		header.Set("Last-Modified", now.UTC().Format(http.TimeFormat))
+		return time.Time{}
+	}
+	return modified
+}
+
+// sentStatus finds out which status http.ServeContent sent from the header it
+// left behind; the writer itself cannot be asked.
+func sentStatus(header http.Header) int {
+	contentRange, contentType := header.Get("Content-Range"), header.Get("Content-Type")
+	switch {
+	case strings.HasPrefix(contentRange, "bytes */"):
+		return http.StatusRequestedRangeNotSatisfiable
+	case contentRange != "" || strings.HasPrefix(contentType, "multipart/byteranges"):
+		return http.StatusPartialContent
+	case header.Get("Content-Length") != "":
+		return http.StatusOK
+	case contentType == "":
+		return http.StatusNotModified
+	default:
+		return http.StatusPreconditionFailed
+	}
+}

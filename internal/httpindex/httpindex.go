@@ -1,0 +1,60 @@
+package httpindex
+
+import (
+	"log/slog"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/dalog-project/dalog/internal/logstore"
+)
+
+// Logs is what can be read. Its methods are called from many goroutines.
+type Logs interface {
+	// List gives the files in the order in which they are shown.
+	List() ([]logstore.FileInfo, error)
+	// OpenFile opens one of them as it is at this moment, with a descriptor of
+	// its own; the caller closes it. A name that List would not give is
+	// fs.ErrNotExist.
+	OpenFile(name string) (*logstore.Snapshot, error)
+}
+
+// Config is what a Handler needs. Only Logs is required.
+type Config struct {
+	Logs      Logs
+	Alive     func() error // why no messages are taken at present, nil if they are; must not block; nil func: never asked
+	ReadyFile string       // path that exists while the host is ready for users; "" = it always is
+	Metrics   http.Handler // answers /metrics; nil = there is none
+	Logger    *slog.Logger // requests at debug, failures to read at error; nil = nowhere
+	Hostname  string       // shown above the HTML list; "" = left out
+}
+
+// Handler answers all requests. It is a [prometheus.Collector] as well; its
+// metrics are listed in metrics.go.
+type Handler struct {
+	cfg     Config
+	log     *slog.Logger
+	metrics *metrics
+	routes  http.Handler
+}
+
+// New makes the handler.
+func New(cfg Config) *Handler {
+	h := &Handler{cfg: cfg, log: cfg.Logger, metrics: newMetrics()}
+	if h.log == nil {
+		h.log = slog.New(slog.DiscardHandler)
+	}
+	if h.cfg.Alive == nil {
+		h.cfg.Alive = func() error { return nil }
+	}
+	h.routes = h.newRouter()
+	return h
+}
+
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.routes.ServeHTTP(w, r) }
+
+// Describe implements [prometheus.Collector].
+func (h *Handler) Describe(ch chan<- *prometheus.Desc) { h.metrics.describe(ch) }
+
+// Collect implements [prometheus.Collector].
+func (h *Handler) Collect(ch chan<- prometheus.Metric) { h.metrics.collect(ch) }

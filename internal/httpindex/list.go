@@ -1,0 +1,134 @@
+package httpindex
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dalog-project/dalog/internal/logstore"
+)
+
+// listQuery is what the list can be asked for.
+type listQuery struct {
+	form form
+}
+
+func parseListQuery(r *http.Request) (listQuery, error) {
+	values, err := parseQuery(r, "format")
+	if err != nil {
+		return listQuery{}, err
+	}
+	if !values.Has("format") {
+		return listQuery{form: negotiate(r.Header["Accept"])}, nil
+	}
+	switch given := values.Get("format"); given {
+	case "text":
+		return listQuery{form: formText}, nil
+	case "html":
+		return listQuery{form: formHTML}, nil
+	case "json":
+		return listQuery{form: formJSON}, nil
+	default:
+		return listQuery{}, fmt.Errorf("format=%s: give text, html or json", quote(given))
+	}
+}
+
+// list answers GET / and what else stands for the list.
+func (h *Handler) list(w http.ResponseWriter, r *http.Request) int {
+	if !plainPath(r.URL) {
+		return fail(w, http.StatusBadRequest, "not a path of this server: "+quote(r.URL.Path)+" - GET / lists the files")
+	}
+	w.Header().Set("Vary", "Accept")
+	q, err := parseListQuery(r)
+	if err != nil {
+		return fail(w, http.StatusBadRequest, err.Error())
+	}
+	files, err := h.cfg.Logs.List()
+	if err != nil {
+		h.log.Error("cannot list the log files", "err", err)
+		text := "the list of files cannot be read: " + err.Error()
+		if q.form == formHTML {
+			return h.listHTML(w, r, http.StatusInternalServerError, nil, text)
+		}
+		return fail(w, http.StatusInternalServerError, text)
+	}
+	files = slices.DeleteFunc(slices.Clone(files), func(f logstore.FileInfo) bool { return reserved[f.Name] })
+
+	w.Header().Set("Cache-Control", "no-cache")
+	switch q.form {
+	case formHTML:
+		return h.listHTML(w, r, http.StatusOK, files, "")
+	case formJSON:
+		return reply(w, http.StatusOK, jsonType, appendJSON(nil, files))
+	default:
+		return reply(w, http.StatusOK, textType, appendNames(nil, files))
+	}
+}
+
+// plainPath tells whether a path is written without the means by which one
+// reaches out of a folder: "." and ".." as parts, encoded slashes, and bytes
+// that no file name here has.
+func plainPath(u *url.URL) bool {
+	if u.RawPath != "" && strings.Contains(strings.ToLower(u.RawPath), "%2f") {
+		return false
+	}
+	for part := range strings.SplitSeq(u.Path, "/") {
+		if part == "." || part == ".." {
+			return false
+		}
+	}
+	return strings.IndexFunc(u.Path, func(r rune) bool { return r < ' ' || r > '~' || r == '\\' || r == '%' }) < 0
+}
+
+// appendNames writes one name a line. docassemble's page splits at LF and
+// drops what is empty, and programs that read lines want the last one ended.
+func appendNames(buf []byte, files []logstore.FileInfo) []byte {
+	for _, f := range files {
+		buf = append(buf, f.Name...)
+		buf = append(buf, '\n')
+	}
+	return buf
+}
+
+// appendJSON writes an array of {"name", "size", "start", "modified"}: bytes
+// that can be read now, the offset of the first of them counted from the first
+// byte the file ever held, and the time of the last change in UTC (RFC 3339).
+func appendJSON(buf []byte, files []logstore.FileInfo) []byte {
+	buf = append(buf, '[')
+	for i, f := range files {
+		if i > 0 {
+			buf = append(buf, ',')
+		}
+		buf = append(buf, "\n{\"name\":"...)
+		buf = appendJSONString(buf, f.Name)
+		buf = append(buf, ",\"size\":"...)
+		buf = strconv.AppendInt(buf, f.Size, 10)
+		buf = append(buf, ",\"start\":"...)
+		buf = strconv.AppendInt(buf, f.Start, 10)
+		buf = append(buf, ",\"modified\":\""...)
+		buf = f.ModTime.UTC().AppendFormat(buf, time.RFC3339Nano)
+		buf = append(buf, "\"}"...)
+	}
+	return append(buf, "\n]\n"...)
+}
+
+// appendJSONString writes s as a JSON string (RFC 8259 section 7); bytes that
+// are not UTF-8 become U+FFFD.
+func appendJSONString(buf []byte, s string) []byte {
+	buf = append(buf, '"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			buf = append(buf, '\\', byte(r))
+		case r < ' ':
+			buf = fmt.Appendf(buf, "\\u%04x", r)
+		default:
+			buf = append(buf, string(r)...)
+		}
+	}
+	return append(buf, '"')
+}

@@ -1,0 +1,56 @@
+package httpindex
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are the counters of a Handler:
+//
+//	dalogd_http_requests_total{route,class}  requests answered, by page and status class ("2xx")
+//	dalogd_http_incomplete_total             file answers that ended before their last byte: the client left, or the file was cut
+type metrics struct {
+	requests   *prometheus.CounterVec
+	incomplete prometheus.Counter
+}
+
+func newMetrics() *metrics {
+	return &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "dalogd_http_requests_total",
+			Help: "HTTP requests answered, by page and status class.",
+		}, []string{"route", "class"}),
+		incomplete: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "dalogd_http_incomplete_total",
+			Help: "File answers that ended before their last byte: the client left, or the file was cut meanwhile.",
+		}),
+	}
+}
+
+// routeCounters are the counters of one page, by the first digit of the status.
+type routeCounters [6]prometheus.Counter
+
+func (m *metrics) route(name string) *routeCounters {
+	var c routeCounters
+	for i, class := range []string{"other", "1xx", "2xx", "3xx", "4xx", "5xx"} {
+		c[i] = m.requests.WithLabelValues(name, class)
+	}
+	return &c
+}
+
+func (c *routeCounters) count(status int) {
+	class := status / 100
+	if class < 1 || class > 5 {
+		class = 0
+	}
+	c[class].Inc()
+}
+
+func (m *metrics) describe(ch chan<- *prometheus.Desc) {
+	m.requests.Describe(ch)
+	m.incomplete.Describe(ch)
+}
+
+func (m *metrics) collect(ch chan<- prometheus.Metric) {
+	m.requests.Collect(ch)
+	m.incomplete.Collect(ch)
+}

@@ -1,0 +1,104 @@
+package httpindex
+
+import (
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+)
+
+// newRouter is the table of contents of the HTTP surface. Every page is read
+// only, so GET and HEAD are all there is.
+func (h *Handler) newRouter() http.Handler {
+	r := chi.NewRouter()
+	r.Use(secure, boundBody)
+	r.NotFound(h.page("none", notFound))
+	r.MethodNotAllowed(h.page("none", notAllowed))
+
+	read := func(pattern string, page http.Handler) {
+		r.Method(http.MethodGet, pattern, page)
+		r.Method(http.MethodHead, pattern, page)
+	}
+	list := h.page("list", h.list)
+	file := h.page("file", h.file)
+
+	// docassemble's Logs page, curl, browsers.
+	read("/", list)
+	read("/listlog", list)
+	read("/*", listOrFile(list, file))
+
+	// Probes of orchestrators and monitoring.
+	health := h.page("health", h.healthCheck)
+	read("/listlog/health_check", health)
+	read("/healthz", h.page("health", h.healthz))
+	read("/readyz", h.page("health", h.readyz))
+	if h.cfg.Metrics != nil {
+		read("/metrics", h.cfg.Metrics)
+	}
+
+	// What browsers and crawlers fetch besides.
+	read(stylePath, h.page("asset", serveAsset(style)))
+	read("/favicon.ico", h.page("asset", serveAsset(icon)))
+	read("/robots.txt", h.page("asset", serveAsset(robots)))
+	return r
+}
+
+// reserved are the names at the top that are pages and never files.
+var reserved = map[string]bool{
+	"listlog": true, "healthz": true, "readyz": true, "metrics": true, "robots.txt": true, "favicon.ico": true,
+}
+
+// listOrFile sends paths that end in a slash to the list, as the log servers
+// of docassemble always did.
+func listOrFile(list, file http.Handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/") {
+			list.ServeHTTP(w, r)
+			return
+		}
+		file.ServeHTTP(w, r)
+	}
+}
+
+// page is one page of the surface: it answers and returns the status it sent.
+type page func(w http.ResponseWriter, r *http.Request) int
+
+// page makes a handler of p that counts by route. It hands on w as it is:
+// sendfile works only on the server's own writer.
+func (h *Handler) page(route string, p page) http.HandlerFunc {
+	counters := h.metrics.route(route)
+	return func(w http.ResponseWriter, r *http.Request) {
+		status := p(w, r)
+		counters.count(status)
+		if ctx := r.Context(); h.log.Enabled(ctx, slog.LevelDebug) {
+			h.log.DebugContext(ctx, "http request", "method", r.Method, "url", r.URL.String(), "status", status, "peer", r.RemoteAddr)
+		}
+	}
+}
+
+// secure sets the headers that every answer carries. The pages have no
+// scripts and are no parts of other pages; list sets its own policy.
+func secure(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		header.Set("Referrer-Policy", "no-referrer")
+		header.Set("Cross-Origin-Resource-Policy", "same-origin")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// boundBody limits how long a body is waited for: no page reads one, but the
+// server skips it before the next request of the connection.
+func boundBody(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			// The error says that w has no connection beneath it, as in tests.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
+		}
+		next.ServeHTTP(w, r)
+	})
+}
