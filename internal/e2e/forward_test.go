@@ -159,13 +159,13 @@ func TestForwarderSurvivesServerRestart(t *testing.T) {
 	t.Parallel()
 	const lines, batch = 40_000, 200
 	d := startDalogd(t, "")
+	addr := d.tcp
 	path := filepath.Join(t.TempDir(), "app.log")
-	startDalogfwd(t, d.tcp, t.TempDir(), "--file", path+"=app")
+	startDalogfwd(t, addr, t.TempDir(), "--file", path+"=app")
 	for n := 0; n < lines; n += batch {
 		appendFile(t, path, text(numbered("app", n, batch)))
 		if n == lines/4 || n == lines/2 {
 			waitFor(t, "lines to arrive", func() bool { return countLines(t, d.path("app.log")) > n/2 })
-			addr := d.tcp
 			d.stop()
 			d = startDalogd(t, d.dir, "--syslog", "tcp:"+addr)
 		}

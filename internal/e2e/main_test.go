@@ -12,7 +12,7 @@ import (
 )
 
 // The programs under test, built once.
-var dalogdPath, dalogfwdPath string
+var dalogdPath, dalogfwdPath, demoPath string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -36,7 +36,7 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// build makes both programs from the checkout; with the race detector in them
+// build makes the programs from the checkout; with the race detector in them
 // when DALOG_E2E_RACE is set.
 func build(dir string) error {
 	root, err := peers.ModuleRoot()
@@ -47,11 +47,11 @@ func build(dir string) error {
 	if os.Getenv("DALOG_E2E_RACE") != "" {
 		args = append(args, "-race")
 	}
-	cmd := exec.Command("go", append(args, "./cmd/dalogd", "./cmd/dalogfwd")...)
+	cmd := exec.Command("go", append(args, "./cmd/dalogd", "./cmd/dalogfwd", "./internal/demo")...)
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%v: %w\n%s", cmd.Args, err, out)
 	}
-	dalogdPath, dalogfwdPath = filepath.Join(dir, "dalogd"), filepath.Join(dir, "dalogfwd")
+	dalogdPath, dalogfwdPath, demoPath = filepath.Join(dir, "dalogd"), filepath.Join(dir, "dalogfwd"), filepath.Join(dir, "demo")
 	return nil
 }

@@ -65,8 +65,11 @@ func start(t *testing.T, name string, cmd *exec.Cmd) *process {
 func (p *process) waitOutput(text string) {
 	p.t.Helper()
 	waitFor(p.t, fmt.Sprintf("%s to print %q", p.name, text), func() bool {
+		if bytes.Contains(p.output.bytes(), []byte(text)) {
+			return true
+		}
 		p.requireRunning()
-		return bytes.Contains(p.output.bytes(), []byte(text))
+		return false
 	})
 }
 
@@ -77,6 +80,17 @@ func (p *process) requireRunning() {
 		p.t.Fatalf("%s has ended with %s", p.name, p.State())
 	default:
 	}
+}
+
+// waitEnd waits for the program's end and returns its exit code.
+func (p *process) waitEnd() int {
+	p.t.Helper()
+	select {
+	case <-p.Done():
+	case <-time.After(patience):
+		p.t.Fatalf("%s has not ended after %v", p.name, patience)
+	}
+	return p.Wait()
 }
 
 // stop ends the program as a service manager does, and wants exit code 0.

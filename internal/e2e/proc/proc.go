@@ -23,7 +23,11 @@ type Process struct {
 // Start starts cmd in a process group of its own, so that a Ctrl-C at the
 // terminal reaches only the caller, who then ends the program in good order.
 func Start(cmd *exec.Cmd) (*Process, error) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = new(syscall.SysProcAttr)
+	}
+	cmd.SysProcAttr.Setpgid = true
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	// A program that forks may hand its output on to a child that outlives it.
 	cmd.WaitDelay = 2 * time.Second
 	result := make(chan error, 1)
