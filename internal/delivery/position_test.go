@@ -27,7 +27,7 @@ func TestCursorAdvanceEqualsCursorAt(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, at.Position(), c.Position())
 			require.Equal(t, int64(len(content)), c.Offset())
-			require.Equal(t, content[max(0, len(content)-AnchorSize):], append([]byte{}, c.Last()...))
+			require.Equal(t, string(content[max(0, len(content)-AnchorSize):]), string(c.Last()))
 		}
 	})
 }
