@@ -27,6 +27,9 @@ type Message struct {
 	SD      []byte // structured data as it stood on the wire, with brackets
 	Text    []byte // without BOM and trailing line ends
 
+	// Sequence is the number Cisco devices write before the time, as digits.
+	Sequence []byte
+
 	// From is who sent it, set by the receiver, never by the parser.
 	From *Peer
 }
@@ -37,6 +40,13 @@ type Peer struct {
 	// Name is what stands for the host where a message claims none: the
 	// address as text, or the machine's host name for a local socket.
 	Name string
+}
+
+// Empty tells a message that holds nothing but a priority (RFC 3164 text of
+// length zero, such as "<13>"): it is to be counted, not stored.
+func (m *Message) Empty() bool {
+	return len(m.Text) == 0 && m.Version == 0 && !m.Time.Valid && m.Flags&BadTime == 0 &&
+		len(m.Host) == 0 && len(m.Program) == 0 && len(m.Sequence) == 0
 }
 
 // Severity is 0 (emergency) to 7 (debug).
@@ -69,12 +79,13 @@ func (t Timestamp) Time() time.Time {
 type Flags uint16
 
 const (
-	NoPri        Flags = 1 << iota // no priority: 13 assumed
-	BadPri                         // a priority that cannot be: 13 assumed, all of it kept as text
-	BadTime                        // a time that cannot be: the time of receipt stands for it
-	ShortHeader                    // RFC 5424 header with columns missing
-	Truncated                      // longer than the limit, or cut off: the head is kept
-	Unterminated                   // the stream ended before the frame did
-	FramingError                   // the frame's count was wrong; resynchronised
-	NotUTF8                        // the text holds bytes that are no UTF-8
+	NoPri         Flags = 1 << iota // no priority: 13 assumed
+	BadPri                          // a priority that cannot be: 13 assumed, all of it kept as text
+	BadTime                         // a time that cannot be: Time is not valid; or a second 60: Time is the second after it
+	ShortHeader                     // RFC 5424 header with columns missing, or structured data that is none
+	Truncated                       // longer than the limit, or cut off: the head is kept
+	Unterminated                    // the stream ended before the frame did
+	FramingError                    // the frame's count was wrong; resynchronised
+	NotUTF8                         // the text holds bytes that are no UTF-8
+	ClockUnsynced                   // the sender says that its clock is not synchronised (Cisco's "*")
 )

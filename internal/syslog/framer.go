@@ -1,0 +1,367 @@
+package syslog
+
+import (
+	"bytes"
+	"errors"
+)
+
+// DefaultMax is the number of bytes of a message that are kept unless a
+// [Framer] is told otherwise.
+const DefaultMax = 1 << 20
+
+// ErrFraming says that a stream is past finding the next frame: its connection
+// is to be closed.
+var ErrFraming = errors.New("syslog: framing lost: no octet count or line start found to go on from")
+
+const (
+	maxCountDigits = 7 // octet counts up to 9,999,999
+	maxErrorsInRow = 10
+	// slack is how far behind a position the bytes lie that decide whether a
+	// frame ends there: the longest count with its blank and priority, and then some.
+	slack = 16
+)
+
+// Framer cuts the bytes of one stream into frames: octet-counted (RFC 6587,
+// section 3.4.1) or ended by LF or NUL (section 3.4.2), decided frame by frame.
+// How the bytes were cut into reads does not matter. The zero value is ready;
+// it belongs to one goroutine.
+//
+// A frame that says by its form that it is counted, but is followed by
+// neither a frame nor a line of text that begins with a priority, is a framing
+// error: what stands up to the next count or line start is one frame with
+// [FramingError]. After ten in a row, or Max bytes without finding a place to
+// go on from, the framer gives up.
+type Framer struct {
+	// Max is how many bytes of a frame are kept; the rest of it is passed
+	// over as it arrives. 0 means DefaultMax. It must not change after the
+	// first call of Next.
+	Max int
+
+	// What was seen up to now.
+	Octet     uint64 // frames by octet count
+	Line      uint64 // frames ended by LF or NUL
+	Errors    uint64 // framing errors; each yields one frame
+	Oversize  uint64 // frames longer than Max
+	Discarded uint64 // bytes of those that were not kept
+	Empty     uint64 // octet-counted frames that held nothing
+	Skipped   uint64 // line ends, NULs, blanks and BOMs between frames, in bytes
+	Dropped   uint64 // octet counts that the stream ended in or right behind
+
+	off      int64 // of the stream: buf[0] of the call at hand
+	lf, nul  needle
+	header   int64 // stream offset up to which counts were looked for
+	point    int64 // stream offset up to which line starts were looked for
+	counted  bool  // a good octet-counted frame was seen
+	inRow    int   // framing errors without a good frame between them
+	excess   int   // bytes of an oversize counted frame still to be passed over
+	skipping bool  // inside the rest of an oversize line
+	err      error
+}
+
+// needle is what is known of the next byte of one value: none before at, and,
+// where found is set, one right there. Offsets are the stream's.
+type needle struct {
+	at    int64
+	found bool
+}
+
+// BufferSize is the largest buffer that Next ever needs.
+func (f *Framer) BufferSize() int { return f.max() + 2*slack }
+
+func (f *Framer) max() int {
+	if f.Max > 0 {
+		return f.Max
+	}
+	return DefaultMax
+}
+
+// Err is ErrFraming once the framer has given up, else nil.
+func (f *Framer) Err() error { return f.err }
+
+// Next cuts the next frame from buf, which holds the bytes of the stream that
+// were not consumed yet. eof says that no more will come.
+//
+// The caller drops the first advance bytes of buf in any case. With ok, frame
+// is the frame without its count and line end, a part of buf, and flags say
+// what was wrong with it. Without ok there is no whole frame: the caller reads
+// more behind what is left of buf, into a bigger buffer (up to BufferSize) if
+// that fills all of it; where eof was set, or Err is not nil, the stream is done.
+func (f *Framer) Next(buf []byte, eof bool) (frame []byte, advance int, flags Flags, ok bool) {
+	start := f.off
+	rest := buf
+	for {
+		var n int
+		var more bool
+		frame, n, flags, more = f.step(rest, eof)
+		rest = rest[n:]
+		f.off += int64(n)
+		if frame != nil || more {
+			return frame, int(f.off - start), flags, frame != nil
+		}
+	}
+}
+
+// step does one thing at the start of b: it passes over bytes, cuts a frame,
+// or finds that it needs more. n bytes are done with.
+func (f *Framer) step(b []byte, eof bool) (frame []byte, n int, flags Flags, more bool) {
+	switch {
+	case f.err != nil:
+		return nil, len(b), 0, true
+	case f.excess > 0:
+		n = min(f.excess, len(b))
+		f.excess -= n
+		f.Discarded += uint64(n)
+		return nil, n, 0, n == len(b)
+	case f.skipping:
+		return f.skipLine(b, eof)
+	case len(b) == 0:
+		return nil, 0, 0, true
+	}
+	switch c := b[0]; {
+	case c == '<':
+		return f.line(b, eof)
+	case isDigit(c):
+		return f.digits(b, eof)
+	case c == '\n', c == '\r', c == 0, c == ' ', c == '\t':
+		n = 1
+		for n < len(b) && (b[n] == '\n' || b[n] == '\r' || b[n] == 0 || b[n] == ' ' || b[n] == '\t') {
+			n++
+		}
+		f.Skipped += uint64(n)
+		return nil, n, 0, n == len(b)
+	case c == bom[0] && bytes.HasPrefix(b, bom):
+		f.Skipped += uint64(len(bom))
+		return nil, len(bom), 0, len(b) == len(bom)
+	case c == bom[0] && !eof && bytes.HasPrefix(bom, b):
+		return nil, 0, 0, true
+	case f.counted:
+		return f.resync(b, eof)
+	}
+	return f.line(b, eof)
+}
+
+// digits cuts a frame that begins with a digit.
+func (f *Framer) digits(b []byte, eof bool) (frame []byte, n int, flags Flags, more bool) {
+	count, head, verdict := readCount(b, f.counted, eof)
+	switch {
+	case verdict == undecided && eof && f.counted:
+		f.Dropped++
+		return nil, len(b), 0, true
+	case verdict == undecided && !eof:
+		return nil, 0, 0, true
+	case verdict == isCount:
+		return f.octets(b, head, count, eof)
+	case f.counted:
+		return f.resync(b, eof)
+	}
+	return f.line(b, eof)
+}
+
+// octets cuts a frame of count bytes behind a head of head bytes.
+func (f *Framer) octets(b []byte, head, count int, eof bool) (frame []byte, n int, flags Flags, more bool) {
+	end := head + count
+	if limit := f.max(); count > limit && len(b) >= head+limit {
+		f.counted = true
+		f.inRow = 0
+		f.Octet++
+		f.Oversize++
+		end = head + limit
+		f.excess = count - limit
+		return b[head:end:end], end, Truncated, false
+	}
+	switch {
+	case end <= len(b):
+		frame = trimEnd(b[head:end:end])
+		if len(frame) == 0 {
+			f.Empty++
+			return nil, end, 0, end == len(b)
+		}
+		f.counted = true
+		f.inRow = 0
+		f.Octet++
+		return frame, end, 0, false
+	case !eof:
+		return nil, 0, 0, true
+	}
+	frame = trimEnd(b[head:])
+	if len(frame) == 0 {
+		f.Dropped++
+		return nil, len(b), 0, true
+	}
+	f.Octet++
+	return frame, len(b), Truncated, false
+}
+
+// line cuts a frame that a LF or NUL ends, or on a stream with octet counts
+// the next count.
+func (f *Framer) line(b []byte, eof bool) (frame []byte, n int, flags Flags, more bool) {
+	end, after, found := f.lineEnd(b)
+	if !found && !eof && len(b) < f.max()+slack {
+		return nil, 0, 0, true
+	}
+	frame = b[:end:end]
+	if end > 0 && b[end-1] == '\r' {
+		frame = b[: end-1 : end-1]
+	}
+	f.Line++
+	f.inRow = 0
+	if limit := f.max(); len(frame) > limit {
+		f.Oversize++
+		f.skipping = true
+		return b[:limit:limit], limit, Truncated, false
+	}
+	if !found {
+		flags = Unterminated
+	}
+	return frame, after, flags, false
+}
+
+// skipLine passes over the rest of an oversize line.
+func (f *Framer) skipLine(b []byte, eof bool) (frame []byte, n int, flags Flags, more bool) {
+	end, after, found := f.lineEnd(b)
+	if !found {
+		if !eof && f.counted {
+			end = max(0, len(b)-slack) // a count may begin there
+		}
+		after = end
+	}
+	f.skipping = !found && !eof
+	f.Discarded += uint64(end)
+	return nil, after, 0, !found || after == len(b)
+}
+
+// lineEnd finds the end of the line that starts at b[0], and what comes after
+// it. Where it is not in b, both are len(b).
+func (f *Framer) lineEnd(b []byte) (end, after int, found bool) {
+	f.lf.find(b, f.off, len(b), '\n')
+	end = int(f.lf.at - f.off)
+	f.nul.find(b, f.off, end, 0)
+	found = f.lf.found
+	if nul := int(f.nul.at - f.off); f.nul.found && nul < end {
+		end, found = nul, true
+	}
+	after = end
+	if found {
+		after++
+	}
+	if f.counted {
+		if at := f.findHeader(b[:end]); at >= 0 {
+			return at, at, true
+		}
+	}
+	return end, after, found
+}
+
+// find looks for c in b[:end], b being the stream from off on.
+func (k *needle) find(b []byte, off int64, end int, c byte) {
+	if k.at < off {
+		k.at, k.found = off, false
+	}
+	from := int(k.at - off)
+	if k.found || from >= end {
+		return
+	}
+	i := bytes.IndexByte(b[from:end], c)
+	if i < 0 {
+		k.at = off + int64(end)
+		return
+	}
+	k.at, k.found = k.at+int64(i), true
+}
+
+// resync answers to a framing error at b[0]: it cuts what stands before the
+// next place that a frame can begin at.
+func (f *Framer) resync(b []byte, eof bool) (frame []byte, n int, flags Flags, more bool) {
+	limit := f.max()
+	end, found := f.findPoint(b)
+	if !found && !eof && len(b) < limit+slack {
+		return nil, 0, 0, true
+	}
+	f.Errors++
+	f.inRow++
+	if f.inRow >= maxErrorsInRow {
+		f.err = ErrFraming
+	}
+	flags = FramingError
+	if end > limit {
+		f.err = ErrFraming
+		return b[:limit:limit], len(b), flags | Truncated, false
+	}
+	if !found {
+		flags |= Unterminated
+	}
+	return trimEnd(b[:end:end]), end, flags, false
+}
+
+// findPoint finds where a frame can begin behind b[0]: at an octet count with
+// a priority behind it, or behind a LF at a digit or "<".
+func (f *Framer) findPoint(b []byte) (at int, found bool) {
+	at = len(b)
+	for i := int(max(f.point-f.off, 0)); ; i++ {
+		k := bytes.IndexByte(b[i:], '\n')
+		if k < 0 {
+			f.point = f.off + int64(len(b))
+			break
+		}
+		i += k
+		f.point = f.off + int64(i)
+		if i+1 == len(b) {
+			break
+		}
+		if c := b[i+1]; c == '<' || isDigit(c) {
+			at, found = i+1, true
+			break
+		}
+	}
+	if i := f.findHeader(b[:at]); i >= 0 {
+		return i, true
+	}
+	return at, found
+}
+
+// findHeader finds an octet count, its blank and a whole priority in b, which
+// is the stream from f.off on; -1: there is none.
+func (f *Framer) findHeader(b []byte) int {
+	from := int(max(f.header-f.off, 0))
+	for from < len(b) {
+		i := bytes.IndexByte(b[from:], '<')
+		if i < 0 {
+			break
+		}
+		i += from
+		from = i + 1
+		if !startsWithPri(b[i:]) || i < 2 || b[i-1] != ' ' {
+			continue
+		}
+		first := i - 1
+		for first > 0 && i-first <= maxCountDigits+1 && isDigit(b[first-1]) {
+			first--
+		}
+		if i-1-first > maxCountDigits {
+			continue
+		}
+		for b[first] == '0' {
+			first++
+		}
+		if first < i-1 {
+			f.header = f.off
+			return first
+		}
+	}
+	// A "<" near the end may yet get its digits.
+	f.header = f.off + int64(max(len(b)-4, 0))
+	return -1
+}
+
+// startsWithPri tells whether b begins with "<", one to three digits and ">".
+func startsWithPri(b []byte) bool {
+	for i := 1; i < len(b) && i <= 4; i++ {
+		if b[i] == '>' {
+			return i > 1
+		}
+		if !isDigit(b[i]) {
+			return false
+		}
+	}
+	return false
+}

@@ -1,0 +1,117 @@
+package syslog
+
+import (
+	"bytes"
+	"time"
+	"unicode/utf8"
+)
+
+// defaultPri stands for a priority that is missing or cannot be: user.notice
+// (RFC 3164, section 4.3.3).
+const defaultPri = 13
+
+// maxField is the longest header field that is kept, in bytes (the limit of
+// HOSTNAME in RFC 5424, section 6).
+const maxField = 255
+
+// Parser reads one message at a time. It belongs to one goroutine: it keeps
+// what it last learned about zones and dates. The zero value is ready.
+type Parser struct {
+	// Zone is that of senders whose times name none; nil means
+	// [time.Local]. It must not change after the first call of Parse.
+	Zone *time.Location
+
+	zone zoneCache
+}
+
+// Parse reads raw, which is one message without its frame, into m. It sets
+// every field but From, and m's byte slices point into raw afterwards. It
+// allocates nothing, and there is no input that it refuses.
+//
+// received is the time of receipt: it decides the year of times that have
+// none. A caller that cut raw from a stream adds the frame's flags to m.Flags.
+func (p *Parser) Parse(raw []byte, received time.Time, m *Message) {
+	*m = Message{Pri: defaultPri, From: m.From}
+	if len(raw) == 0 || raw[0] != '<' {
+		raw = skipLead(raw)
+	}
+	raw = trimEnd(raw)
+
+	body, afterPri := readPri(raw, m)
+	now := received.Unix()
+	if !p.parse5424(body, afterPri, now, m) {
+		p.parse3164(body, afterPri, now, m)
+	}
+	if m.Flags&BadPri != 0 {
+		m.Text = raw
+	}
+	m.Text = bytes.TrimPrefix(m.Text, bom)
+	if !utf8.Valid(m.Text) {
+		m.Flags |= NotUTF8
+	}
+}
+
+var bom = []byte("\xef\xbb\xbf")
+
+// readPri takes "<PRI>" off raw. Where there is none that can be, m says so.
+// found is false only where the text does not begin with digits in angle
+// brackets, whatever their value.
+func readPri(raw []byte, m *Message) (body []byte, found bool) {
+	if len(raw) == 0 || raw[0] != '<' {
+		m.Flags |= NoPri
+		return raw, false
+	}
+	n, i := 0, 1
+	for i < len(raw) && isDigit(raw[i]) {
+		if i <= 3 {
+			n = n*10 + int(raw[i]-'0')
+		}
+		i++
+	}
+	if i == len(raw) || raw[i] != '>' {
+		m.Flags |= BadPri
+		return raw, false
+	}
+	if digits := i - 1; digits >= 1 && digits <= 3 && n <= 191 {
+		m.Pri = uint8(n)
+	} else {
+		m.Flags |= BadPri
+	}
+	return raw[i+1:], true
+}
+
+// skipLead drops what may stand before a message: line ends, NULs, blanks and
+// byte order marks.
+func skipLead(b []byte) []byte {
+	for len(b) > 0 {
+		switch b[0] {
+		case '\n', '\r', 0, ' ', '\t':
+			b = b[1:]
+		case 0xef:
+			if !bytes.HasPrefix(b, bom) {
+				return b
+			}
+			b = b[len(bom):]
+		default:
+			return b
+		}
+	}
+	return b
+}
+
+// trimEnd drops the trailing run of line ends and NULs.
+func trimEnd(b []byte) []byte {
+	for len(b) > 0 {
+		switch b[len(b)-1] {
+		case '\n', '\r', 0:
+			b = b[:len(b)-1]
+		default:
+			return b
+		}
+	}
+	return b
+}
+
+func isDigit(c byte) bool { return c-'0' <= 9 }
+
+func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }

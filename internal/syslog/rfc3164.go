@@ -1,0 +1,196 @@
+package syslog
+
+import "bytes"
+
+// parse3164 reads what is not RFC 5424: RFC 3164 as it is really sent, Cisco's
+// forms of it, and free text. b is what stands behind the priority.
+func (p *Parser) parse3164(b []byte, afterPri bool, received int64, m *Message) {
+	s := b
+	for len(s) > 0 && s[0] == ' ' {
+		s = s[1:]
+	}
+	m.Text = b
+	rest, form := p.headTime(s, afterPri, received, m)
+	switch form {
+	case undated:
+		readTagUndated(s, afterPri, m)
+	case dated:
+		readHostAndTag(rest, m)
+	case hostless:
+		m.Text = rest
+		readTag(rest, m)
+	case doubtful:
+		// The date may be part of the text: only a tag makes it a header.
+		head := *m
+		readHostAndTag(rest, m)
+		if len(m.Program) == 0 {
+			head.Time, head.Flags, head.Text = Timestamp{}, head.Flags&^BadTime, b
+			*m = head
+		}
+	}
+}
+
+// form is how a message begins.
+type form int
+
+const (
+	undated  form = iota // with no time
+	dated                // with a time, which a host may follow
+	hostless             // with a Cisco header, which no host follows
+	doubtful             // with a date and time as files have them
+)
+
+// headTime reads the time at the start of s in any of its forms, and what
+// Cisco writes before it. rest is what follows, without the blank.
+func (p *Parser) headTime(s []byte, afterPri bool, received int64, m *Message) (rest []byte, f form) {
+	if len(s) == 0 {
+		return s, undated
+	}
+	c := s[0]
+	if !isDigit(c) {
+		if isLetter(c) {
+			if n := p.bsdTime(s, received, m); n > 0 {
+				return s[n:], dated
+			}
+			return s, undated
+		}
+		return p.ciscoHead(s, received, m)
+	}
+	if len(s) >= 5 && s[4] == '-' {
+		t, n, leap := p.isoTime(s, true, received)
+		if n == 0 {
+			return s, undated
+		}
+		end := timeEnd(s, n)
+		if end == 0 {
+			return s, undated
+		}
+		setTime(m, t, leap)
+		if s[10] == ' ' {
+			return s[end:], doubtful
+		}
+		return s[end:], dated
+	}
+	if n := p.bsdTime(s, received, m); n > 0 {
+		return s[n:], dated
+	}
+	if n := epochTime(s, m); afterPri && n > 0 {
+		return s[n:], dated
+	}
+	return p.ciscoHead(s, received, m)
+}
+
+func setTime(m *Message, t Timestamp, leap bool) {
+	m.Time = t
+	if !t.Valid || leap {
+		m.Flags |= BadTime
+	}
+}
+
+// timeEnd says where the text behind a time goes on that ends at s[n]: it must
+// be followed by a blank, a colon and a blank, or nothing. 0: it is not.
+func timeEnd(s []byte, n int) int {
+	if n < len(s) && s[n] == ':' {
+		n++
+	}
+	if n == len(s) {
+		return n
+	}
+	if s[n] == ' ' {
+		return n + 1
+	}
+	return 0
+}
+
+// readHostAndTag reads what follows a time.
+func readHostAndTag(b []byte, m *Message) {
+	m.Text = b
+	for len(b) > 0 && b[0] == ' ' {
+		b = b[1:]
+	}
+	if bytes.HasPrefix(b, lastMessage) {
+		return
+	}
+	end := bytes.IndexByte(b, ' ')
+	if end < 0 {
+		end = len(b)
+	}
+	if isHost(b[:end]) {
+		m.Host = b[:end]
+		b = b[end:]
+		if len(b) > 0 {
+			b = b[1:]
+		}
+		m.Text = b
+		if len(b) >= 3 && b[0] == ':' && b[1] == ' ' && b[2] == '%' {
+			b = b[2:] // Cisco ASA: "host : %ASA-..."
+		}
+	}
+	readTag(b, m)
+}
+
+var lastMessage = []byte("last message repeated")
+
+// isHost tells whether a word that follows a time is a host: not where it has
+// the form of a tag.
+func isHost(word []byte) bool {
+	if len(word) == 0 || len(word) > maxField || word[0] == '%' {
+		return false
+	}
+	if word[len(word)-1] == ':' {
+		return len(word) >= 2 && word[len(word)-2] == ':' && isIPv6(word)
+	}
+	if word[0] == '[' && word[len(word)-1] == ']' {
+		return isIPv6(word[1 : len(word)-1])
+	}
+	return bytes.IndexByte(word, '[') < 0 || bytes.IndexByte(word, ']') < 0
+}
+
+// isIPv6 tells an address from a tag roughly: two colons at least, and nothing
+// but what an address is made of.
+func isIPv6(word []byte) bool {
+	colons := 0
+	for i, c := range word {
+		switch {
+		case c == ':':
+			colons++
+		case isDigit(c), c == '.', c|0x20 >= 'a' && c|0x20 <= 'f':
+		case c == '%':
+			return i > 0 && colons >= 2
+		default:
+			return false
+		}
+	}
+	return colons >= 2
+}
+
+// epochTime reads seconds since 1970: exactly ten digits with an optional
+// fraction.
+func epochTime(s []byte, m *Message) int {
+	var seconds int64
+	n := 0
+	for n < len(s) && n < 11 && isDigit(s[n]) {
+		seconds = seconds*10 + int64(s[n]-'0')
+		n++
+	}
+	if n != 10 {
+		return 0
+	}
+	t := Timestamp{Sec: seconds, Valid: true}
+	if n+1 < len(s) && s[n] == '.' && isDigit(s[n+1]) {
+		n++
+		scale := int32(1e9)
+		for n < len(s) && isDigit(s[n]) {
+			if scale > 1 {
+				scale /= 10
+				t.Nsec += int32(s[n]-'0') * scale
+			}
+			n++
+		}
+	}
+	if n == len(s) || s[n] != ' ' {
+		return 0
+	}
+	m.Time = t
+	return n + 1
+}

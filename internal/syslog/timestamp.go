@@ -1,0 +1,92 @@
+package syslog
+
+import "time"
+
+// dayAhead is how far a sender's clock may be ahead before a date without a
+// year is taken to be the year before, in seconds.
+const dayAhead = secondsPerDay
+
+// resolve turns w into a point of time. offset counts where zoned is true,
+// else the parser's zone does.
+func (p *Parser) resolve(w *wall, offset int32, zoned bool, received int64) Timestamp {
+	year := w.year
+	if year == 0 {
+		year = p.inferYear(w, offset, zoned, received)
+	}
+	local := w.seconds(year)
+	if !zoned {
+		offset = p.offset(local, received)
+	}
+	return Timestamp{Sec: local - int64(offset), Nsec: w.nsec, Offset: offset, Valid: true}
+}
+
+func (p *Parser) offset(local, received int64) int32 {
+	zone := p.Zone
+	if zone == nil {
+		zone = time.Local
+	}
+	if zone == time.UTC {
+		return 0
+	}
+	return p.zone.forWall(zone, local, received)
+}
+
+// inferYear is the latest of last year, this year and next year in which w is
+// not more than a day after received; for a leap day, the latest leap year.
+func (p *Parser) inferYear(w *wall, offset int32, zoned bool, received int64) int64 {
+	const widestZone = secondsPerDay
+	limit := received + dayAhead
+	year, _, _ := civilFromDays(floorDiv(limit, secondsPerDay))
+	leapDay := w.month == 2 && w.day == 29
+	for year++; ; year-- {
+		if leapDay && !isLeapYear(year) {
+			continue
+		}
+		local := w.seconds(year)
+		if local <= limit-widestZone {
+			return year
+		}
+		if local > limit+widestZone {
+			continue
+		}
+		if !zoned {
+			offset = p.offset(local, received)
+		}
+		if local-int64(offset) <= limit {
+			return year
+		}
+	}
+}
+
+func floorDiv(a, b int64) int64 {
+	q := a / b
+	if a%b < 0 {
+		q--
+	}
+	return q
+}
+
+// isoTime reads a date and time of RFC 3339 at the start of b, also in lower
+// case, with a comma, with an offset without colon and without an offset; with
+// a blank for the T where blank is true. n is its length; 0: there is none.
+// What has the form but cannot be comes back as not valid.
+func (p *Parser) isoTime(b []byte, blank bool, received int64) (t Timestamp, n int, leap bool) {
+	if len(b) < 19 || b[10]|0x20 != 't' && (!blank || b[10] != ' ') {
+		return t, 0, false
+	}
+	var w wall
+	if !w.readDate(b) {
+		return t, 0, false
+	}
+	clock := w.readClock(b[11:])
+	if clock == 0 {
+		return t, 0, false
+	}
+	n = 11 + clock
+	offset, size, valid := readOffset(b[n:])
+	n += size
+	if !w.valid || size > 0 && !valid || w.year == 0 {
+		return t, n, false
+	}
+	return p.resolve(&w, offset, size > 0, received), n, w.leap
+}
