@@ -20,6 +20,9 @@ import (
 type dirFS struct {
 	dir  *os.File
 	path string // for messages only
+	// noOpenat2 is set once the kernel, or what guards it, turned out not to
+	// have the call.
+	noOpenat2 atomic.Bool
 }
 
 // Open opens the folder dir as the root of an [FS]. Links on the way to it are
@@ -225,15 +228,11 @@ func (d *dirFS) openDir(name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), filepath.Join(d.path, name)), nil
 }
 
-// noOpenat2 is set once the kernel, or what guards it, says that it does not
-// have the call.
-var noOpenat2 atomic.Bool
-
 // openat opens name beneath the folder, following no link.
 func (d *dirFS) openat(name string, flag int, perm uint32) (fd int, err error) {
 	flag |= unix.O_CLOEXEC | unix.O_NOFOLLOW
 	err = control(d.dir, func(dir int) error {
-		if !noOpenat2.Load() {
+		if !d.noOpenat2.Load() {
 			fd, err = openat2(dir, name, flag, perm)
 			// Old kernels have no such call; some container runtimes answer
 			// EPERM for calls that they do not know.
@@ -243,7 +242,7 @@ func (d *dirFS) openat(name string, flag int, perm uint32) (fd int, err error) {
 		}
 		fd, err = openatByStep(dir, name, flag, perm)
 		if err == nil {
-			noOpenat2.Store(true)
+			d.noOpenat2.Store(true)
 		}
 		return err
 	})
@@ -315,8 +314,8 @@ func control(f *os.File, fn func(fd int) error) error {
 		return err
 	}
 	var inner error
-	if err := raw.Control(func(fd uintptr) { inner = fn(int(fd)) }); err != nil {
-		return err
+	if raw.Control(func(fd uintptr) { inner = fn(int(fd)) }) != nil {
+		return os.ErrClosed // the one reason why it does not call
 	}
 	return inner
 }

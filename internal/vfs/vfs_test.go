@@ -1,0 +1,300 @@
+package vfs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// eachKernel runs a test with a folder opened by openat2 and, as
+// on a kernel without it, by steps.
+func eachKernel(t *testing.T, test func(t *testing.T, dir string, fsys FS)) {
+	for _, tt := range []struct {
+		name      string
+		noOpenat2 bool
+	}{{"openat2", false}, {"by steps", true}} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			fsys, err := Open(dir)
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, fsys.Close()) })
+			fsys.(*dirFS).noOpenat2.Store(tt.noOpenat2)
+			test(t, dir, fsys)
+		})
+	}
+}
+
+func TestNothingLeadsOut(t *testing.T) {
+	t.Parallel()
+	eachKernel(t, func(t *testing.T, dir string, fsys FS) {
+		outside := t.TempDir()
+		secret := filepath.Join(outside, "secret")
+		require.NoError(t, os.WriteFile(secret, []byte("secret"), 0o600))
+		require.NoError(t, os.Mkdir(filepath.Join(dir, "d"), 0o750))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "own"), nil, 0o640))
+		for name, target := range map[string]string{
+			"file": secret, "dir": outside, "dangling": filepath.Join(outside, "new"), "inside": "own", "d/up": "..",
+		} {
+			require.NoError(t, os.Symlink(target, filepath.Join(dir, name)))
+		}
+		for _, name := range []string{"file", "dir/secret", "dangling", "inside", "dir/new", "d/up/own", "dir"} {
+			for _, flag := range []int{os.O_RDONLY, os.O_RDWR | os.O_CREATE} {
+				_, err := fsys.OpenFile(name, flag, 0o640)
+				require.Error(t, err, "%s %x", name, flag)
+			}
+			_, err := fsys.Lock(name)
+			require.Error(t, err, name)
+		}
+		for _, name := range []string{"file", "dangling", "inside", "dir"} {
+			_, err := fsys.OpenFile(name, os.O_RDONLY, 0)
+			require.ErrorIs(t, err, ErrNotRegular, name)
+		}
+		for _, name := range []string{"../" + filepath.Base(outside) + "/secret", secret, "d/../../x", "..", ".", "", "d//x", "./own", "own/", "a\x00b"} {
+			_, err := fsys.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o640)
+			require.Error(t, err, "%q", name)
+			require.Error(t, fsys.Mkdir(name, 0o750), "%q", name)
+			require.Error(t, fsys.Remove(name), "%q", name)
+			require.Error(t, fsys.Rename("own", name), "%q", name)
+			_, err = fsys.Lstat(name)
+			require.Error(t, err, "%q", name)
+		}
+		_, err := fsys.ReadDir("dir")
+		require.Error(t, err)
+		_, err = fsys.Sub("dir")
+		require.Error(t, err)
+		require.Error(t, fsys.Rename("own", "dir/own"))
+		require.Error(t, fsys.Remove("dir/secret"))
+
+		entries, err := os.ReadDir(outside)
+		require.NoError(t, err)
+		require.Len(t, entries, 1, "nothing was made or removed outside")
+
+		info, err := fsys.Lstat("file")
+		require.NoError(t, err)
+		require.Equal(t, fs.ModeSymlink, info.Mode.Type(), "Lstat tells of the link itself")
+	})
+}
+
+func TestNotRegular(t *testing.T) {
+	t.Parallel()
+	eachKernel(t, func(t *testing.T, dir string, fsys FS) {
+		require.NoError(t, unix.Mkfifo(filepath.Join(dir, "fifo"), 0o640))
+		require.NoError(t, os.Mkdir(filepath.Join(dir, "dir"), 0o750))
+		sock, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM, 0)
+		require.NoError(t, err)
+		defer unix.Close(sock)
+		// The address of a socket is short, a test's folder may not be.
+		d, err := os.Open(dir)
+		require.NoError(t, err)
+		defer d.Close()
+		link := fmt.Sprintf("/proc/self/fd/%d/sock", d.Fd())
+		require.NoError(t, unix.Bind(sock, &unix.SockaddrUnix{Name: link}))
+		for _, name := range []string{"fifo", "dir", "sock"} {
+			for _, flag := range []int{os.O_RDONLY, os.O_WRONLY, os.O_RDWR, os.O_RDWR | os.O_CREATE} {
+				_, err := fsys.OpenFile(name, flag, 0o640)
+				require.ErrorIs(t, err, ErrNotRegular, "%s %x", name, flag)
+				var path *fs.PathError
+				require.ErrorAs(t, err, &path)
+				require.Equal(t, filepath.Join(dir, name), path.Path)
+			}
+		}
+	})
+}
+
+func TestFile(t *testing.T) {
+	t.Parallel()
+	eachKernel(t, func(t *testing.T, dir string, fsys FS) {
+		_, err := fsys.OpenFile("a", os.O_RDWR, 0)
+		require.ErrorIs(t, err, fs.ErrNotExist)
+		f, err := fsys.OpenFile("a", os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o640)
+		require.NoError(t, err)
+		_, err = fsys.OpenFile("a", os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o640)
+		require.ErrorIs(t, err, fs.ErrExist)
+		for _, flag := range []int{os.O_APPEND, os.O_TRUNC} {
+			_, err = fsys.OpenFile("a", os.O_RDWR|flag, 0)
+			require.ErrorIs(t, err, syscall.EINVAL)
+		}
+		_, err = f.WriteAt([]byte("hello"), 3)
+		require.NoError(t, err)
+		require.NoError(t, f.Datasync())
+		require.NoError(t, f.Chmod(0o604))
+		require.NoError(t, f.Chown(-1, -1))
+		info, err := f.Stat()
+		require.NoError(t, err)
+		require.EqualValues(t, 8, info.Size)
+		require.Equal(t, fs.FileMode(0o604), info.Mode)
+		require.EqualValues(t, 1, info.Links)
+		require.EqualValues(t, os.Getuid(), info.UID)
+		require.WithinDuration(t, time.Now(), info.ModTime, time.Minute)
+		byName, err := fsys.Lstat("a")
+		require.NoError(t, err)
+		require.Equal(t, info, byName)
+		require.NotNil(t, f.OS())
+
+		require.NoError(t, os.Link(filepath.Join(dir, "a"), filepath.Join(dir, "b")))
+		info, err = f.Stat()
+		require.NoError(t, err)
+		require.EqualValues(t, 2, info.Links)
+
+		require.NoError(t, f.Close())
+		require.ErrorIs(t, f.Datasync(), fs.ErrClosed)
+		_, err = f.WritevAt([][]byte{{1}}, 0)
+		require.ErrorIs(t, err, fs.ErrClosed)
+	})
+}
+
+func TestWritevMany(t *testing.T) {
+	t.Parallel()
+	fsys, err := Open(t.TempDir())
+	require.NoError(t, err)
+	defer fsys.Close()
+	f, err := fsys.OpenFile("a", os.O_RDWR|os.O_CREATE, 0o640)
+	require.NoError(t, err)
+	defer f.Close()
+	var parts [][]byte
+	for i := range 3*maxVector + 5 {
+		parts = append(parts, bytes.Repeat([]byte{byte(i)}, i%5))
+	}
+	want := bytes.Join(parts, nil)
+	n, err := f.WritevAt(parts, 7)
+	require.NoError(t, err)
+	require.Equal(t, len(want), n)
+	got := make([]byte, len(want))
+	_, err = f.ReadAt(got, 7)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+}
+
+func TestWriteAfterShortWrite(t *testing.T) {
+	t.Parallel()
+	f, err := os.Create(filepath.Join(t.TempDir(), "a"))
+	require.NoError(t, err)
+	defer f.Close()
+	parts := [][]byte{[]byte("abc"), nil, []byte("defg"), []byte("h")}
+	for skip := range 9 {
+		_, err := f.WriteAt([]byte("........"), 0)
+		require.NoError(t, err)
+		n, err := pwriteAfter(int(f.Fd()), parts, skip, int64(skip))
+		require.NoError(t, err)
+		require.Equal(t, 8-skip, n)
+		got, err := os.ReadFile(f.Name())
+		require.NoError(t, err)
+		require.Equal(t, "........"[:skip]+"abcdefgh"[skip:], string(got))
+	}
+}
+
+func TestLock(t *testing.T) {
+	t.Parallel()
+	fsys, err := Open(t.TempDir())
+	require.NoError(t, err)
+	defer fsys.Close()
+	first, err := fsys.Lock("LOCK")
+	require.NoError(t, err)
+	_, err = fsys.Lock("LOCK")
+	require.ErrorIs(t, err, ErrLocked)
+	require.NoError(t, first.Close())
+	second, err := fsys.Lock("LOCK")
+	require.NoError(t, err)
+	require.NoError(t, second.Close())
+}
+
+func TestIdentity(t *testing.T) {
+	t.Parallel()
+	fsys, err := Open(t.TempDir())
+	require.NoError(t, err)
+	defer fsys.Close()
+	f, err := fsys.OpenFile("a", os.O_RDWR|os.O_CREATE, 0o640)
+	require.NoError(t, err)
+	id, err := f.Identity()
+	require.NoError(t, err)
+	require.NoError(t, fsys.Rename("a", "b"))
+	require.NoError(t, f.Truncate(10))
+	moved, err := fsys.Identify("b")
+	require.NoError(t, err)
+	require.Equal(t, id, moved)
+	require.True(t, id.Same(moved))
+
+	// A file system may hand the inode out again at once.
+	for range 20 {
+		require.NoError(t, f.Close())
+		require.NoError(t, fsys.Remove("b"))
+		f, err = fsys.OpenFile("b", os.O_RDWR|os.O_CREATE, 0o640)
+		require.NoError(t, err)
+		next, err := f.Identity()
+		require.NoError(t, err)
+		require.False(t, id.Same(next), "%v %v", id, next)
+	}
+	require.NoError(t, f.Close())
+
+	a := Identity{Handle: "x", Inode: 1, Birth: 2}
+	require.True(t, a.Same(Identity{Inode: 1, Birth: 2}), "a kernel that gives no handle")
+	require.False(t, a.Same(Identity{Handle: "y", Inode: 1, Birth: 2}))
+	require.False(t, a.Same(Identity{Inode: 1, Birth: 3}))
+	require.False(t, a.Same(Identity{Handle: "x", Inode: 2, Birth: 2}))
+}
+
+func TestSubAndList(t *testing.T) {
+	t.Parallel()
+	eachKernel(t, func(t *testing.T, dir string, fsys FS) {
+		require.NoError(t, fsys.Mkdir("d", 0o750))
+		require.NoError(t, fsys.Mkdir("d/e", 0o750))
+		for _, name := range []string{"d/e/2", "d/e/10", "d/e/1"} {
+			f, err := fsys.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o640)
+			require.NoError(t, err)
+			require.NoError(t, f.Close())
+		}
+		sub, err := fsys.Sub("d/e")
+		require.NoError(t, err)
+		defer sub.Close()
+		for range 2 {
+			list, err := sub.ReadDir(".")
+			require.NoError(t, err)
+			require.Equal(t, []Entry{{Name: "1"}, {Name: "10"}, {Name: "2"}}, list)
+		}
+		require.NoError(t, sub.SyncDir("."))
+		require.NoError(t, fsys.SyncDir("d/e"))
+		require.NoError(t, fsys.Rename("d/e/1", "d/1"))
+		require.ErrorIs(t, fsys.Remove("d/e"), syscall.ENOTEMPTY)
+		require.NoError(t, sub.Remove("10"))
+		require.NoError(t, sub.Remove("2"))
+		require.NoError(t, fsys.Remove("d/e"))
+		space, err := fsys.Free()
+		require.NoError(t, err)
+		require.Positive(t, space.FreeBytes)
+		require.Greater(t, space.TotalBytes, space.FreeBytes)
+	})
+}
+
+func TestIsFull(t *testing.T) {
+	t.Parallel()
+	require.True(t, IsFull(&fs.PathError{Op: "write", Path: "a", Err: syscall.ENOSPC}))
+	require.True(t, IsFull(syscall.EDQUOT))
+	require.True(t, IsFull(syscall.EFBIG))
+	require.False(t, IsFull(syscall.EIO))
+	require.False(t, IsFull(errors.New("full")))
+	require.False(t, IsFull(nil))
+}
+
+func TestOpenFolder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	_, err := Open(filepath.Join(dir, "none"))
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o640))
+	_, err = Open(filepath.Join(dir, "file"))
+	require.ErrorIs(t, err, syscall.ENOTDIR)
+	require.NoError(t, os.Symlink(dir, filepath.Join(dir, "link")))
+	fsys, err := Open(filepath.Join(dir, "link"))
+	require.NoError(t, err, "the way to the root may be a link")
+	require.NoError(t, fsys.Close())
+}
