@@ -5,15 +5,23 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
 
 // file is the real [File].
-type file struct{ os *os.File }
+type file struct {
+	os *os.File
+
+	// Where the kernel has no RWF_APPEND (before Linux 4.16).
+	noAppendFlag atomic.Bool
+	mu           sync.Mutex // protects appender
+	appender     *os.File
+}
 
 func (f *file) OS() *os.File                             { return f.os }
-func (f *file) Close() error                             { return f.os.Close() }
 func (f *file) ReadAt(b []byte, off int64) (int, error)  { return f.os.ReadAt(b, off) }
 func (f *file) WriteAt(b []byte, off int64) (int, error) { return f.os.WriteAt(b, off) }
 func (f *file) Truncate(size int64) error                { return f.os.Truncate(size) }
@@ -27,68 +35,68 @@ func (f *file) fail(op string, err error) error {
 	return &fs.PathError{Op: op, Path: f.os.Name(), Err: err}
 }
 
-// maxVector is how many parts Linux takes in one pwritev (UIO_MAXIOV).
-const maxVector = 1024
-
 func (f *file) WritevAt(parts [][]byte, off int64) (written int, err error) {
 	err = f.control(func(fd int) error {
-		for len(parts) > 0 {
-			batch := parts[:min(len(parts), maxVector)]
-			size := 0
-			for _, p := range batch {
-				size += len(p)
-			}
-			parts = parts[len(batch):]
-			n, err := pwritev(fd, batch, off)
-			if n > 0 {
-				written += n
-				off += int64(n)
-			}
-			if err != nil {
-				return err
-			}
-			if n == size {
-				continue
-			}
-			// A short write: the rest goes part by part, and meets the reason.
-			rest, err := pwriteAfter(fd, batch, n, off)
-			written += rest
-			off += int64(rest)
-			if err != nil {
-				return err
-			}
-		}
-		return nil
+		written, err = gather(parts, func(batch [][]byte, done int) (int, error) {
+			return unix.Pwritev(fd, batch, off+int64(done))
+		})
+		return err
 	})
 	return written, f.fail("write", err)
 }
 
-func pwritev(fd int, parts [][]byte, off int64) (int, error) {
-	return retry(func() (int, error) { return unix.Pwritev(fd, parts, off) })
+func (f *file) Append(parts [][]byte) (written int, err error) {
+	err = f.control(func(fd int) error {
+		if !f.noAppendFlag.Load() {
+			written, err = gather(parts, func(batch [][]byte, _ int) (int, error) {
+				return unix.Pwritev2(fd, batch, 0, unix.RWF_APPEND)
+			})
+			if written > 0 || !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.ENOSYS) {
+				return err
+			}
+			f.noAppendFlag.Store(true)
+		}
+		appender, err := f.openAppender(fd)
+		if err != nil {
+			return err
+		}
+		return control(appender, func(fd int) error {
+			written, err = gather(parts, func(batch [][]byte, _ int) (int, error) {
+				return unix.Writev(fd, batch)
+			})
+			return err
+		})
+	})
+	return written, f.fail("append", err)
 }
 
-// pwriteAfter writes what follows the first skip bytes of parts.
-func pwriteAfter(fd int, parts [][]byte, skip int, off int64) (written int, err error) {
-	for _, p := range parts {
-		if skip >= len(p) {
-			skip -= len(p)
-			continue
+// openAppender gives a second descriptor of the file, which appends; it is
+// closed with the file.
+func (f *file) openAppender(fd int) (*os.File, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.appender == nil {
+		name := fmt.Sprintf("/proc/self/fd/%d", fd)
+		appender, err := retry(func() (int, error) {
+			return unix.Open(name, unix.O_WRONLY|unix.O_APPEND|unix.O_CLOEXEC, 0)
+		})
+		if err != nil {
+			return nil, err
 		}
-		p, skip = p[skip:], 0
-		for len(p) > 0 {
-			n, err := retry(func() (int, error) { return unix.Pwrite(fd, p, off) })
-			if err != nil {
-				return written, err
-			}
-			if n == 0 {
-				return written, unix.EIO
-			}
-			written += n
-			off += int64(n)
-			p = p[n:]
-		}
+		f.appender = os.NewFile(uintptr(appender), f.os.Name())
 	}
-	return written, nil
+	return f.appender, nil
+}
+
+func (f *file) Close() error {
+	err := f.os.Close()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.appender != nil {
+		err = errors.Join(err, f.appender.Close())
+		f.appender = nil
+	}
+	return err
 }
 
 func (f *file) Datasync() error {

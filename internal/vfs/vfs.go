@@ -78,6 +78,12 @@ type File interface {
 	// WritevAt writes the parts one after the other, in one system call while
 	// there are at most 1,024 of them. Otherwise as WriteAt.
 	WritevAt(parts [][]byte, off int64) (int, error)
+	// Append adds the parts, one after the other, at the end of the file as it
+	// is at that moment, so that the bytes of another appender are never
+	// overwritten. Up to 1,024 parts get there in one piece unless the system
+	// writes less than asked. It counts the bytes added; with the reason where
+	// that is not all, and may be tried again with the rest.
+	Append(parts [][]byte) (int, error)
 	// Datasync makes the contents and the size durable, not the directory entry
 	// and not the time stamps. A failed Datasync MUST NOT be tried again: the
 	// kernel marks pages clean that it could not write, so the next one reports

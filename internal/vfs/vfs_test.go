@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -153,7 +154,7 @@ func TestFile(t *testing.T) {
 	})
 }
 
-func TestWritevMany(t *testing.T) {
+func TestManyParts(t *testing.T) {
 	t.Parallel()
 	fsys, err := Open(t.TempDir())
 	require.NoError(t, err)
@@ -166,30 +167,82 @@ func TestWritevMany(t *testing.T) {
 		parts = append(parts, bytes.Repeat([]byte{byte(i)}, i%5))
 	}
 	want := bytes.Join(parts, nil)
+	got := make([]byte, len(want))
 	n, err := f.WritevAt(parts, 7)
 	require.NoError(t, err)
 	require.Equal(t, len(want), n)
-	got := make([]byte, len(want))
 	_, err = f.ReadAt(got, 7)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	n, err = f.Append(parts)
+	require.NoError(t, err)
+	require.Equal(t, len(want), n)
+	_, err = f.ReadAt(got, int64(7+len(want)))
 	require.NoError(t, err)
 	require.Equal(t, want, got)
 }
 
-func TestWriteAfterShortWrite(t *testing.T) {
+func TestGather(t *testing.T) {
 	t.Parallel()
-	f, err := os.Create(filepath.Join(t.TempDir(), "a"))
-	require.NoError(t, err)
-	defer f.Close()
-	parts := [][]byte{[]byte("abc"), nil, []byte("defg"), []byte("h")}
-	for skip := range 9 {
-		_, err := f.WriteAt([]byte("........"), 0)
-		require.NoError(t, err)
-		n, err := pwriteAfter(int(f.Fd()), parts, skip, int64(skip))
-		require.NoError(t, err)
-		require.Equal(t, 8-skip, n)
-		got, err := os.ReadFile(f.Name())
-		require.NoError(t, err)
-		require.Equal(t, "........"[:skip]+"abcdefgh"[skip:], string(got))
+	failed := errors.New("failed")
+	for limit := 1; limit <= 9; limit++ {
+		for stop := range 10 {
+			parts := [][]byte{nil, []byte("abc"), nil, []byte("defg"), []byte("h"), nil}
+			var got []byte
+			n, err := gather(parts, func(batch [][]byte, done int) (int, error) {
+				require.Equal(t, len(got), done)
+				if done >= stop {
+					return -1, failed
+				}
+				b := bytes.Join(batch, nil)
+				b = b[:min(limit, len(b))]
+				got = append(got, b...)
+				return len(b), nil
+			})
+			require.Equal(t, len(got), n)
+			require.Equal(t, "abcdefgh"[:n], string(got))
+			if n < 8 {
+				require.ErrorIs(t, err, failed)
+			} else {
+				require.NoError(t, err)
+			}
+			require.Equal(t, "abc", string(parts[1]), "the caller's list is left alone")
+		}
+	}
+	_, err := gather([][]byte{{1}}, func([][]byte, int) (int, error) { return 0, nil })
+	require.ErrorIs(t, err, syscall.EIO, "a system that writes nothing does not hang us")
+}
+
+// TestAppend has two appenders and a writer who knows only sizes.
+func TestAppend(t *testing.T) {
+	t.Parallel()
+	for _, noFlag := range []bool{false, true} {
+		t.Run(fmt.Sprintf("noAppendFlag=%v", noFlag), func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			fsys, err := Open(dir)
+			require.NoError(t, err)
+			defer fsys.Close()
+			f, err := fsys.OpenFile("a", os.O_RDWR|os.O_CREATE, 0o640)
+			require.NoError(t, err)
+			f.(*file).noAppendFlag.Store(noFlag)
+			other, err := os.OpenFile(filepath.Join(dir, "a"), os.O_WRONLY|os.O_APPEND, 0)
+			require.NoError(t, err)
+			defer other.Close()
+			for range 3 {
+				n, err := f.Append([][]byte{[]byte("ours "), []byte("too\n")})
+				require.NoError(t, err)
+				require.Equal(t, 9, n)
+				_, err = other.WriteString("theirs\n")
+				require.NoError(t, err)
+			}
+			got, err := os.ReadFile(filepath.Join(dir, "a"))
+			require.NoError(t, err)
+			require.Equal(t, strings.Repeat("ours too\ntheirs\n", 3), string(got))
+			require.NoError(t, f.Close())
+			_, err = f.Append([][]byte{{1}})
+			require.ErrorIs(t, err, fs.ErrClosed)
+		})
 	}
 }
 

@@ -72,12 +72,22 @@ func (h *handle) WriteAt(b []byte, off int64) (int, error) {
 	return h.WritevAt([][]byte{b}, off)
 }
 
-func (h *handle) WritevAt(parts [][]byte, off int64) (written int, err error) {
+func (h *handle) WritevAt(parts [][]byte, off int64) (int, error) {
 	h.d.mu.Lock()
 	defer h.d.mu.Unlock()
 	if off < 0 {
 		return 0, h.fail(Write, syscall.EINVAL)
 	}
+	return h.write(parts, off)
+}
+
+func (h *handle) Append(parts [][]byte) (int, error) {
+	h.d.mu.Lock()
+	defer h.d.mu.Unlock()
+	return h.write(parts, h.n.size)
+}
+
+func (h *handle) write(parts [][]byte, off int64) (written int, err error) {
 	tear, failure := h.admit(Write)
 	if failure != nil && tear == 0 {
 		return 0, h.fail(Write, failure)

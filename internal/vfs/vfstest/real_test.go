@@ -119,10 +119,13 @@ func (p *pair) each(t *rapid.T, what string, fn func(vfs.File) (int, error)) {
 func (p *pair) write(t *rapid.T) {
 	off := int64(rapid.IntRange(-1, 20_000).Draw(t, "offset"))
 	parts := rapid.SliceOfN(rapid.SliceOfN(rapid.Byte(), 1, 6000), 1, 4).Draw(t, "parts")
-	if rapid.Bool().Draw(t, "gather") {
-		p.each(t, "writev", func(f vfs.File) (int, error) { return f.WritevAt(parts, max(0, off)) })
-	} else {
+	switch rapid.SampledFrom([]string{"write", "writev", "append"}).Draw(t, "how") {
+	case "write":
 		p.each(t, "write", func(f vfs.File) (int, error) { return f.WriteAt(parts[0], max(0, off)) })
+	case "writev":
+		p.each(t, "writev", func(f vfs.File) (int, error) { return f.WritevAt(parts, max(0, off)) })
+	case "append":
+		p.each(t, "append", func(f vfs.File) (int, error) { return f.Append(parts) })
 	}
 }
 
