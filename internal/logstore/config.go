@@ -1,7 +1,9 @@
 package logstore
 
 import (
+	"cmp"
 	"log/slog"
+	"path/filepath"
 	"time"
 )
 
@@ -10,23 +12,47 @@ import (
 type Config struct {
 	// Dir is the log folder; it is created where it is missing.
 	Dir string
-	// StateDir holds the lock; default ".dalogd" below Dir.
+	// StateDir is the folder of the Store's own state, created where it is
+	// missing; default ".dalogd" below Dir. One Store at a time may use it.
 	StateDir string
-	// Owner of the files that the Store creates, used when the process is
-	// root; nil leaves them to the process's own user.
+	// Owner of what the Store creates, applied when the process is root; nil
+	// leaves it to the process's own user.
 	Owner *Owner
 
 	LineFormat LineFormat
 	Host       HostColumn
 
-	MaxFiles        int           // log files in all; default 1000
-	MaxFilesPerPeer int           // files that one peer may bring into being; default 100
-	MaxOpenFiles    int           // descriptors held open for writing; default 1024
-	MaxUncommitted  int64         // bytes taken and not yet committed; default 64 MiB
-	SyncWithin      time.Duration // how long unacknowledged data may stay unsynced; default 1 s
+	// MaxFiles is how many log files there may be in all, those found at the
+	// start included; default 1000. MaxFilesPerPeer is how many may come into
+	// being for the messages of one peer; default 100. What comes past them is
+	// stored in overflow.log.
+	MaxFiles        int
+	MaxFilesPerPeer int
+	// MaxOpenFiles is how many files are held open for writing; default 1024.
+	// Fewer than the files in use costs an fdatasync each time one has to go.
+	MaxOpenFiles int
+	// MaxUncommitted is how many bytes are taken before what was taken is
+	// committed; default 64 MiB. One batch may pass it.
+	MaxUncommitted int64
+	// SyncWithin is how long data that nobody waits for stays out of the disk's
+	// safety at most, the time of the fdatasync itself aside; default 1 s.
+	SyncWithin time.Duration
 
 	Logger *slog.Logger // nil discards
 }
 
-// Owner is the user and group that files belong to.
+// Owner is the user and the group that files belong to.
 type Owner struct{ UID, GID int }
+
+func (c Config) withDefaults() Config {
+	c.StateDir = cmp.Or(c.StateDir, filepath.Join(c.Dir, ".dalogd"))
+	c.MaxFiles = cmp.Or(c.MaxFiles, 1000)
+	c.MaxFilesPerPeer = cmp.Or(c.MaxFilesPerPeer, 100)
+	c.MaxOpenFiles = cmp.Or(c.MaxOpenFiles, 1024)
+	c.MaxUncommitted = cmp.Or(c.MaxUncommitted, 64<<20)
+	c.SyncWithin = cmp.Or(c.SyncWithin, time.Second)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}

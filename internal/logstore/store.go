@@ -1,129 +1,259 @@
 package logstore
 
 import (
+	"container/list"
 	"context"
-	"io"
-	"io/fs"
+	"errors"
+	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dalog-project/dalog/internal/syslog"
+	"github.com/dalog-project/dalog/internal/vfs"
 )
 
-// Store keeps the log files of one folder.
+// ErrClosed is the answer of a Store that has been told to stop.
+var ErrClosed = errors.New("the log store has stopped")
+
+// A Store keeps the log files of one folder. All its methods may be called
+// from any goroutine.
+//
+// A submission goes this way: Submit makes its lines (batch.go, format.go) for
+// the files that its messages belong in (route.go), waits for the budget and
+// queues them; the committer, which is Run, takes what is queued as a group,
+// adds it to the files (commit.go, append.go), syncs them if somebody waits, and
+// confirms.
 type Store struct {
-	cfg  Config
-	root *os.Root
+	cfg    Config
+	log    *slog.Logger
+	lock   vfs.File
+	router *router
+	folder folder
+	count  counters
+
+	fillers sync.Pool // of *filler
+	batches batchPools
+	budget  budget
+	queue   *queue
+
+	reopen  chan chan error
+	stopped chan struct{} // closed when Run has returned
+	failed  atomic.Pointer[error]
+	held    atomic.Pointer[error] // why the intake is held
+
+	overflowAlarm alarm
+	giveUp        time.Time // the committer's: when to end a hold after the end was asked for
 }
 
-// Open takes the folder, its lock and its standard files into use.
+// Open takes the folder into use: it takes the lock of the state folder and
+// creates the standard files that are missing. A *LockedError says that another
+// process uses the state folder.
 func Open(cfg Config) (*Store, error) {
-	if err := os.MkdirAll(cfg.Dir, 0o755); err != nil {
-		return nil, err
+	cfg = cfg.withDefaults()
+	if err := makeDir(cfg.Dir, 0o755, cfg.Owner); err != nil {
+		return nil, fmt.Errorf("log folder: %w", err)
 	}
-	root, err := os.OpenRoot(cfg.Dir)
+	if err := makeDir(cfg.StateDir, 0o700, cfg.Owner); err != nil {
+		return nil, fmt.Errorf("state folder: %w", err)
+	}
+	state, err := vfs.Open(cfg.StateDir)
+	if err != nil {
+		return nil, fmt.Errorf("state folder: %w", err)
+	}
+	defer state.Close()
+	logs, err := vfs.Open(cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("log folder: %w", err)
+	}
+	held, err := lock(state, cfg.StateDir)
+	if err != nil {
+		return nil, errors.Join(err, logs.Close())
+	}
+	s, err := open(cfg, logs)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("log folder: %w", err), held.Close(), logs.Close())
+	}
+	s.lock = held
+	return s, nil
+}
+
+// open makes a Store over logs, which it owns if it succeeds.
+func open(cfg Config, logs vfs.FS) (*Store, error) {
+	entries, err := logs.ReadDir(".")
 	if err != nil {
 		return nil, err
 	}
-	return &Store{cfg: cfg, root: root}, nil
-}
-
-// Run is the committer: it works until ctx ends, then drains what was taken
-// and returns. An error means that the disk failed and nothing more is written.
-func (s *Store) Run(ctx context.Context) error {
-	<-ctx.Done()
-	return nil
-}
-
-// Close gives up the lock and the descriptors; call it after Run has returned.
-func (s *Store) Close() error { return s.root.Close() }
-
-// Submit takes messages that arrived together; see syslogsrv.Sink.
-func (s *Store) Submit(ctx context.Context, received time.Time, msgs []syslog.Message, committed func(error)) error {
-	for i := range msgs {
-		m := &msgs[i]
-		f, err := s.root.OpenFile(string(m.Program)+".log", os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-		if err != nil {
-			return err
-		}
-		_, err = f.Write(append(append([]byte(nil), m.Text...), '\n'))
-		f.Close()
-		if err != nil {
-			return err
-		}
-	}
-	if committed != nil {
-		go committed(nil)
-	}
-	return nil
-}
-
-// Reopen makes the Store look at once whether files were renamed or removed,
-// and returns when nothing is written any more to those that were.
-func (s *Store) Reopen(ctx context.Context) error { return nil }
-
-// List is every readable log file, docassemble.log first, then by code point.
-func (s *Store) List() ([]FileInfo, error) {
-	entries, err := os.ReadDir(s.cfg.Dir)
-	if err != nil {
-		return nil, err
-	}
-	var list []FileInfo
+	var existing []string
 	for _, e := range entries {
-		if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
-			list = append(list, FileInfo{Name: e.Name(), Size: info.Size(), ModTime: info.ModTime()})
+		if e.Type.IsRegular() && readable(e.Name) && strings.HasSuffix(e.Name, ".log") {
+			existing = append(existing, e.Name)
 		}
 	}
-	return list, nil
-}
-
-// OpenFile opens a file of the list for reading as it stands.
-// errors.Is(err, fs.ErrNotExist) tells unknown and refused names.
-func (s *Store) OpenFile(name string) (*Snapshot, error) {
-	if filepath.Base(name) != name {
-		return nil, fs.ErrNotExist
+	s := &Store{
+		cfg:     cfg,
+		log:     cfg.Logger,
+		router:  newRouter(existing, cfg.MaxFiles, cfg.MaxFilesPerPeer),
+		budget:  budget{limit: cfg.MaxUncommitted},
+		queue:   newQueue(),
+		reopen:  make(chan chan error),
+		stopped: make(chan struct{}),
 	}
-	f, err := s.root.Open(name)
-	if err != nil {
+	s.folder = folder{
+		fs: logs, owner: cfg.Owner, log: cfg.Logger, count: &s.count,
+		opened: list.New(), maxOpen: cfg.MaxOpenFiles,
+	}
+	s.fillers.New = func() any {
+		return &filler{formatter: formatter{layout: cfg.LineFormat, host: cfg.Host}, router: s.router}
+	}
+	if err := s.createStandard(); err != nil {
 		return nil, err
 	}
-	info, err := f.Stat()
-	if err != nil {
-		f.Close()
-		return nil, err
+	return s, nil
+}
+
+// createStandard creates the standard files that are missing. A name that is
+// not fit to be written to is an alarm, not an error.
+func (s *Store) createStandard() error {
+	now := time.Now()
+	for _, r := range standardRoutes {
+		for _, name := range []string{r.errors, r.rest} {
+			f := s.router.lookup(name)
+			err := s.folder.ready(f, now)
+			if err == nil {
+				continue
+			}
+			if _, missing := s.folder.fs.Lstat(name); missing != nil || !isRefusal(err) {
+				return err
+			}
+			if f.alarm.due() {
+				s.log.Error("a log file cannot be written: its lines will go to the overflow file", "file", name, "error", err)
+			}
+		}
 	}
-	return &Snapshot{Name: name, Size: info.Size(), ModTime: info.ModTime(), file: f}, nil
+	return s.folder.syncNames()
 }
 
-// Stats is what the Store counted since Open.
-type Stats struct{ Messages, Lines, Bytes int64 }
-
-// Stats returns the counters.
-func (s *Store) Stats() Stats { return Stats{} }
-
-// Snapshot is a file as it stood when it was opened. It ends at a line end.
-type Snapshot struct {
-	Name    string
-	Size    int64
-	ModTime time.Time
-	file    *os.File
+// makeDir makes dir if it is missing, for owner if this process is root.
+func makeDir(dir string, perm os.FileMode, owner *Owner) error {
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, perm); err != nil {
+		return err
+	}
+	if owner != nil && os.Geteuid() == 0 {
+		return os.Chown(dir, owner.UID, owner.GID)
+	}
+	return nil
 }
 
-// ETag is a strong entity tag (RFC 9110, section 8.8.3), with its quotes.
-func (sn *Snapshot) ETag() string { return `"0"` }
-
-// File is the open file; its position belongs to the caller, and bytes past
-// Size are no part of the snapshot.
-func (sn *Snapshot) File() *os.File { return sn.file }
-
-// ReadAt reads within Size.
-func (sn *Snapshot) ReadAt(p []byte, off int64) (int, error) {
-	return io.NewSectionReader(sn.file, 0, sn.Size).ReadAt(p, off)
+// Close gives the lock back and closes the folder. It comes after Run has
+// returned, or in its place. Snapshots stay usable.
+func (s *Store) Close() error {
+	s.queue.close(ErrClosed)
+	err := errors.Join(s.folder.closeAll(), s.folder.fs.Close())
+	if s.lock != nil {
+		err = errors.Join(err, s.lock.Close())
+	}
+	return err
 }
 
-// LastLines is the offset at which the last n lines begin.
-func (sn *Snapshot) LastLines(n int) (int64, error) { return 0, nil }
+// Submit hands over messages that arrived together, at received. When it
+// returns, they and the bytes they point to may be used again. It waits while
+// more than Config.MaxUncommitted bytes are not committed; if ctx ends first,
+// or the Store has stopped, it returns an error and has taken nothing.
+//
+// committed, where it is not nil, is called once, by the committer, in the
+// order in which the submissions were queued: with nil when every message is in
+// its file and safe from the loss of power, otherwise with the reason why it may
+// not be. Where it is nil, nobody waits, and the messages are synced within
+// Config.SyncWithin. committed must not block.
+func (s *Store) Submit(ctx context.Context, received time.Time, msgs []syslog.Message, committed func(error)) error {
+	size := sizeEstimate(msgs)
+	charge := int64(size + batchOverhead)
+	if err := s.budget.acquire(ctx, charge); err != nil {
+		return err
+	}
+	b := s.batches.get(size)
+	f := s.fillers.Get().(*filler)
+	f.fill(b, msgs, syslog.At(received))
+	s.fillers.Put(f)
 
-// Close closes the file.
-func (sn *Snapshot) Close() error { return sn.file.Close() }
+	b.committed = committed
+	b.charge = int64(cap(b.data) + batchOverhead)
+	s.budget.adjust(b.charge - charge)
+	if err := s.queue.push(b); err != nil {
+		s.budget.adjust(-b.charge)
+		s.batches.put(b)
+		return err
+	}
+	return nil
+}
+
+// Reopen looks at once whether files were renamed or removed by somebody else,
+// and creates the standard files that are missing. When it returns, what was
+// written to such files is synced and nothing more will be.
+func (s *Store) Reopen(ctx context.Context) error {
+	done := make(chan error, 1)
+	select {
+	case s.reopen <- done:
+		return <-done
+	case <-s.stopped:
+		return ErrClosed
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// lookAround is the committer's part of Reopen. What it returns ends the Store.
+func (s *Store) lookAround(done chan<- error) error {
+	err := s.folder.checkAll(time.Now())
+	if err != nil {
+		done <- err
+		return err
+	}
+	done <- s.createStandard()
+	return nil
+}
+
+// Err tells why messages are not committed at present: because there is no
+// room, something failed for good, or the Store has stopped; nil while they are.
+func (s *Store) Err() error {
+	if err := s.failure(); err != nil {
+		return err
+	}
+	if why := s.held.Load(); why != nil {
+		return *why
+	}
+	select {
+	case <-s.stopped:
+		return ErrClosed
+	default:
+		return nil
+	}
+}
+
+// fail ends the Store for good.
+func (s *Store) fail(err error) {
+	err = fmt.Errorf("log store: %w", err)
+	if s.failed.CompareAndSwap(nil, &err) {
+		s.count.failures.Add(1)
+		s.queue.close(err)
+	}
+}
+
+// failure is what the Store failed of, nil as long as it has not.
+func (s *Store) failure() error {
+	if err := s.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}

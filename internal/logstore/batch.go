@@ -1,0 +1,150 @@
+package logstore
+
+import (
+	"bytes"
+	"math/bits"
+	"sync"
+
+	"github.com/dalog-project/dalog/internal/syslog"
+)
+
+// A batch is the stored lines of one submission, file by file, each file's in
+// the order of the messages. It travels from Submit over the queue to the
+// committer, which recycles it.
+type batch struct {
+	data  []byte
+	parts []part
+
+	messages, lines, truncated, overflow int
+
+	committed func(error) // nil: nobody waits
+	charge    int64       // what it holds of the budget
+}
+
+// part is the bytes of one file: data from the end of the part before to end.
+type part struct {
+	file *logFile
+	end  int
+}
+
+// batchOverhead is charged for a batch beside its data.
+const batchOverhead = 256
+
+// batchPools recycles batches, each kind for data of one power of two, so that
+// a small batch never holds a large buffer.
+type batchPools [maxPooled - minPooled + 1]sync.Pool
+
+const (
+	minPooled = 9  // 512 B
+	maxPooled = 22 // 4 MiB; larger ones are left to the collector
+)
+
+// get returns an empty batch with room for size bytes.
+func (p *batchPools) get(size int) *batch {
+	class := max(bits.Len(uint(size-1)), minPooled)
+	if class <= maxPooled {
+		if b, ok := p[class-minPooled].Get().(*batch); ok {
+			return b
+		}
+		size = 1 << class
+	}
+	return &batch{data: make([]byte, 0, size)}
+}
+
+// put takes a batch back.
+func (p *batchPools) put(b *batch) {
+	class := bits.Len(uint(cap(b.data))) - 1
+	if class < minPooled || class > maxPooled {
+		return
+	}
+	clear(b.parts)
+	*b = batch{data: b.data[:0], parts: b.parts[:0]}
+	p[class-minPooled].Put(b)
+}
+
+// A filler turns messages into batches. It belongs to one goroutine at a time.
+type filler struct {
+	formatter
+	router *router
+
+	chains []chain
+	next   []int32 // by message: the next one of the same file, or -1
+	chain  []int32 // by file: 1 + its index in chains, 0 where it has none
+}
+
+// chain is the messages of one file.
+type chain struct {
+	file        *logFile
+	first, last int32
+}
+
+// sizeEstimate is how many bytes the stored lines of msgs take, escapes and
+// the headers of further lines aside.
+func sizeEstimate(msgs []syslog.Message) int {
+	n := 0
+	for i := range msgs {
+		m := &msgs[i]
+		n += 56 + len(m.Host) + len(m.Program) + len(m.PID) + len(m.Text)
+	}
+	return n
+}
+
+// fill appends the stored lines of msgs to b.
+func (f *filler) fill(b *batch, msgs []syslog.Message, received syslog.Timestamp) {
+	f.sort(msgs)
+	for _, c := range f.chains {
+		f.chain[c.file.id] = 0
+		if c.file == f.router.overflow {
+			b.overflow = f.length(c)
+		}
+		for i := c.first; i >= 0; i = f.next[i] {
+			var lines int
+			b.data, lines = f.appendMessage(b.data, &msgs[i], received)
+			b.lines += lines
+			if msgs[i].Flags&syslog.Truncated != 0 {
+				b.truncated++
+			}
+		}
+		b.parts = append(b.parts, part{file: c.file, end: len(b.data)})
+	}
+	b.messages = len(msgs)
+}
+
+// sort puts msgs into one chain for each file.
+func (f *filler) sort(msgs []syslog.Message) {
+	f.chains = f.chains[:0]
+	if cap(f.next) < len(msgs) {
+		f.next = make([]int32, len(msgs))
+	}
+	f.next = f.next[:len(msgs)]
+
+	var program []byte
+	var to route
+	for i := range msgs {
+		m := &msgs[i]
+		if to.rest == nil || !bytes.Equal(m.Program, program) {
+			program, to = m.Program, f.router.route(m)
+		}
+		file := to.file(m.Severity())
+		if file.id >= len(f.chain) {
+			f.chain = append(f.chain, make([]int32, file.id+64-len(f.chain))...)
+		}
+		at := int32(i)
+		f.next[i] = -1
+		if c := f.chain[file.id]; c != 0 {
+			last := &f.chains[c-1].last
+			f.next[*last] = at
+			*last = at
+			continue
+		}
+		f.chains = append(f.chains, chain{file, at, at})
+		f.chain[file.id] = int32(len(f.chains))
+	}
+}
+
+func (f *filler) length(c chain) (n int) {
+	for i := c.first; i >= 0; i = f.next[i] {
+		n++
+	}
+	return n
+}

@@ -1,0 +1,100 @@
+package logstore
+
+import (
+	"container/list"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/dalog-project/dalog/internal/vfs"
+)
+
+// A logFile is a file that the Store writes. It is there as soon as a message
+// was routed to it; the file on the disk comes with the first write.
+type logFile struct {
+	name string // immutable
+	id   int    // immutable: its place among the router's files
+
+	// The committer's own.
+	opened  *list.Element // its place in folder.opened; nil while not open
+	inode   uint64        // of the open file
+	end     int64         // where the last write ended; -1 where that is unknown
+	checked time.Time     // when its name was last compared with the open file
+	blocked error         // why it cannot be opened, until retry
+	retry   time.Time
+	pending [][]byte // what the group at hand adds
+	alarm   alarm    // of its being blocked
+
+	// handle is changed by the committer alone, under syncing, which whoever
+	// syncs the file holds as well. dirty: written since the last fdatasync
+	// began. listed: folder.dirty has it. unsafe, under syncing: the fdatasync
+	// that failed, after which none can be trusted.
+	syncing sync.Mutex
+	handle  vfs.File
+	unsafe  error
+	dirty   atomic.Bool
+	listed  atomic.Bool
+
+	view view
+}
+
+func newLogFile(name string, id int) *logFile { return &logFile{name: name, id: id} }
+
+// A refusal says why a name is not fit to be written to. The lines of such a
+// file go to the overflow file.
+type refusal struct {
+	name string
+	err  error
+}
+
+func (r *refusal) Error() string { return fmt.Sprintf("cannot write to %s: %v", r.name, r.err) }
+func (r *refusal) Unwrap() error { return r.err }
+
+func isRefusal(err error) bool {
+	var r *refusal
+	return errors.As(err, &r)
+}
+
+var errHardLinked = errors.New("the file has further names (hard links)")
+
+// A view tells readers how far a file may be shown while it is written to:
+// bytes of a write that is under way, or that failed half-way, are not shown.
+type view struct {
+	mu      sync.Mutex
+	writing bool
+	inode   uint64 // of the file written to
+	end     int64  // its size before the write
+}
+
+// begin takes the size of the open file, and ends what readers see there.
+func (v *view) begin(f vfs.File) (vfs.Info, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	info, err := f.Stat()
+	if err != nil {
+		return info, err
+	}
+	v.writing, v.inode, v.end = true, info.Inode, info.Size
+	return info, nil
+}
+
+// done shows readers the whole file again.
+func (v *view) done() {
+	v.mu.Lock()
+	v.writing = false
+	v.mu.Unlock()
+}
+
+// stat calls stat and cuts the size back to what may be shown. Sizes seen so
+// never shrink, unless somebody else truncates the file.
+func (v *view) stat(stat func() (vfs.Info, error)) (vfs.Info, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	info, err := stat()
+	if v.writing && info.Inode == v.inode {
+		info.Size = min(info.Size, v.end)
+	}
+	return info, err
+}

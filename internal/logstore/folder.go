@@ -1,0 +1,278 @@
+package logstore
+
+import (
+	"cmp"
+	"container/list"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dalog-project/dalog/internal/vfs"
+)
+
+const (
+	// checkEvery is how often the name of a file in use is compared with the
+	// open file, and retryEvery how often a refused name is tried again.
+	checkEvery = time.Second
+	retryEvery = time.Second
+	// syncers is how many files are synced at a time: disks and journals merge
+	// what comes together.
+	syncers = 8
+)
+
+// folder opens, appends to, syncs and closes log files. Its methods are the
+// committer's, those of syncing aside.
+type folder struct {
+	fs    vfs.FS
+	owner *Owner
+	log   *slog.Logger
+	count *counters
+
+	opened  *list.List // of *logFile: those that are open, the latest used first
+	maxOpen int
+
+	newNames atomic.Bool // names were added since the last sync of the folder began
+	naming   sync.Mutex  // held by who syncs the folder
+	unsafe   error       // why the folder could not be synced; under naming
+
+	dirtyMu sync.Mutex
+	dirty   []*logFile // written since syncDirty last took them
+}
+
+// ready opens f, or sees to it that what is open is still what has the name.
+// It returns a *refusal where the name is not fit to be written to.
+func (d *folder) ready(f *logFile, now time.Time) error {
+	if f.handle != nil {
+		if now.Sub(f.checked) < checkEvery {
+			d.opened.MoveToFront(f.opened)
+			return nil
+		}
+		if err := d.check(f, now); err != nil || f.handle != nil {
+			return err
+		}
+	}
+	if f.blocked != nil {
+		if now.Before(f.retry) {
+			return f.blocked
+		}
+		f.blocked = nil
+	}
+	err := d.open(f)
+	f.checked = now
+	if isRefusal(err) {
+		f.blocked, f.retry = err, now.Add(retryEvery)
+	}
+	return err
+}
+
+// check closes f if its name is no longer that of the open file. Its errors,
+// as those of all that closes files, are final.
+func (d *folder) check(f *logFile, now time.Time) error {
+	info, err := d.fs.Lstat(f.name)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Inode != f.inode {
+		return d.replaced(f)
+	}
+	if err != nil && f.alarm.due() {
+		d.log.Error("cannot look at the name of a log file: lines go on to the file that is open", "file", f.name, "error", err)
+	}
+	f.checked = now
+	d.opened.MoveToFront(f.opened)
+	return nil
+}
+
+// replaced closes f, whose open file somebody renamed or removed.
+func (d *folder) replaced(f *logFile) error {
+	d.count.replaced.Add(1)
+	d.log.Info("log file was renamed or removed by somebody else: a new one begins", "file", f.name)
+	return d.close(f)
+}
+
+// open opens or creates f.
+func (d *folder) open(f *logFile) error {
+	for d.opened.Len() >= d.maxOpen {
+		if err := d.closeOldest(); err != nil {
+			return err
+		}
+	}
+	h, created, err := d.openName(f.name)
+	for isNoDescriptor(err) && d.opened.Len() > 0 {
+		if err := d.closeOldest(); err != nil {
+			return err
+		}
+		h, created, err = d.openName(f.name)
+	}
+	if err != nil {
+		return refusedBy(f.name, err)
+	}
+	info, err := h.Stat()
+	if err == nil && info.Links > 1 {
+		err = &refusal{f.name, errHardLinked}
+	}
+	if err != nil {
+		h.Close()
+		return err
+	}
+	if created {
+		d.created(h, f.name)
+	}
+	f.syncing.Lock()
+	f.handle = h
+	f.syncing.Unlock()
+	f.inode, f.end = info.Inode, -1
+	f.opened = d.opened.PushFront(f)
+	d.count.openFiles.Store(int64(d.opened.Len()))
+	return nil
+}
+
+func (d *folder) openName(name string) (h vfs.File, created bool, err error) {
+	for range 3 { // the name may come and go meanwhile
+		h, err = d.fs.OpenFile(name, os.O_RDWR, 0)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return h, false, err
+		}
+		h, err = d.fs.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		if !errors.Is(err, fs.ErrExist) {
+			return h, err == nil, err
+		}
+	}
+	return nil, false, err
+}
+
+// created sees to a file that came into being.
+func (d *folder) created(h vfs.File, name string) {
+	d.count.created.Add(1)
+	d.newNames.Store(true)
+	if d.owner == nil || os.Geteuid() != 0 {
+		return
+	}
+	if err := h.Chown(d.owner.UID, d.owner.GID); err != nil {
+		d.log.Warn("new log file keeps the user of this process as its owner", "file", name, "error", err)
+	}
+}
+
+// isNoDescriptor reports that the process or the system has no descriptor left.
+func isNoDescriptor(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+}
+
+// refusedBy makes err a *refusal where it speaks of the name, not of the disk.
+func refusedBy(name string, err error) error {
+	for _, of := range []error{vfs.ErrNotRegular, fs.ErrPermission, fs.ErrExist, syscall.ETXTBSY, syscall.ENAMETOOLONG} {
+		if errors.Is(err, of) {
+			return &refusal{name, err}
+		}
+	}
+	return err
+}
+
+func (d *folder) closeOldest() error {
+	return d.close(d.opened.Back().Value.(*logFile))
+}
+
+// close syncs and closes f: a write error that is not yet known would be lost
+// with the descriptor.
+func (d *folder) close(f *logFile) error {
+	f.syncing.Lock()
+	defer f.syncing.Unlock()
+	err := d.syncLocked(f)
+	err = errors.Join(err, f.handle.Close())
+	f.handle = nil
+	d.opened.Remove(f.opened)
+	f.opened = nil
+	d.count.openFiles.Store(int64(d.opened.Len()))
+	return err
+}
+
+// closeAll closes every open file.
+func (d *folder) closeAll() (err error) {
+	for d.opened.Len() > 0 {
+		err = errors.Join(err, d.closeOldest())
+	}
+	return err
+}
+
+// checkAll looks at the name of every open file at once.
+func (d *folder) checkAll(now time.Time) error {
+	for e := d.opened.Front(); e != nil; {
+		f := e.Value.(*logFile)
+		e = e.Next()
+		if err := d.check(f, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wrote notes that f has bytes that are not synced.
+func (d *folder) wrote(f *logFile) {
+	f.dirty.Store(true)
+	if !f.listed.Swap(true) {
+		d.dirtyMu.Lock()
+		d.dirty = append(d.dirty, f)
+		d.dirtyMu.Unlock()
+	}
+}
+
+// syncDirty makes everything written before the call durable. It may be called
+// from any goroutine.
+func (d *folder) syncDirty() error {
+	d.dirtyMu.Lock()
+	files := d.dirty
+	d.dirty = nil
+	d.dirtyMu.Unlock()
+	for _, f := range files {
+		f.listed.Store(false)
+	}
+	return d.sync(files)
+}
+
+// sync makes the files durable, and with them the names of new ones. An error
+// is final: what was not synced then can never be made sure of (the kernel
+// takes pages for clean that it failed to write). It may be called from any
+// goroutine.
+func (d *folder) sync(files []*logFile) error {
+	var g errgroup.Group
+	g.SetLimit(syncers)
+	for _, f := range files[:max(0, len(files)-1)] {
+		g.Go(func() error { return d.syncFile(f) })
+	}
+	var err error
+	if len(files) > 0 {
+		err = d.syncFile(files[len(files)-1])
+	}
+	return cmp.Or(g.Wait(), err, d.syncNames())
+}
+
+func (d *folder) syncFile(f *logFile) error {
+	f.syncing.Lock()
+	defer f.syncing.Unlock()
+	return d.syncLocked(f)
+}
+
+// syncLocked is syncFile for those who hold f.syncing. Once it has failed it
+// always fails, so that whoever waited for the lock does not take the file,
+// which is not dirty any more, for safe.
+func (d *folder) syncLocked(f *logFile) error {
+	if f.handle != nil && f.dirty.Swap(false) && f.unsafe == nil {
+		d.count.syncs.Add(1)
+		f.unsafe = f.handle.Datasync()
+	}
+	return f.unsafe
+}
+
+// syncNames makes the names of new files durable.
+func (d *folder) syncNames() error {
+	d.naming.Lock()
+	defer d.naming.Unlock()
+	if d.newNames.Swap(false) && d.unsafe == nil {
+		d.unsafe = d.fs.SyncDir(".")
+	}
+	return d.unsafe
+}

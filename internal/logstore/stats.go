@@ -1,0 +1,62 @@
+package logstore
+
+import "sync/atomic"
+
+// Stats is what a Store counted since Open, and how it stands.
+type Stats struct {
+	Messages  int64 // committed
+	Lines     int64 // stored lines of those messages
+	Bytes     int64 // bytes of those lines
+	Truncated int64 // messages among them that were not whole when they came
+	Overflow  int64 // messages among them that went to overflow.log for want of a file
+	Diverted  int64 // bytes that went to overflow.log because their file could not be opened
+	Groups    int64 // commits
+	Syncs     int64 // fdatasync calls on log files
+	Created   int64 // files that came into being
+	Replaced  int64 // files found renamed or removed by somebody else
+	Shrunk    int64 // files found truncated by somebody else
+	Mended    int64 // line ends added behind a partial line that somebody left
+	Holds     int64 // times that files without room stopped the intake
+	Failures  int64 // errors that stopped the Store for good: 0 or 1
+
+	// Gauges.
+	Files       int64 // files known
+	OpenFiles   int64 // held open for writing
+	Uncommitted int64 // bytes taken and not yet committed
+	Held        bool  // files without room stop the intake
+}
+
+// counters are the live values of Stats.
+type counters struct {
+	messages, lines, bytes, truncated, overflow, diverted atomic.Int64
+	groups, syncs, created, replaced, shrunk, mended      atomic.Int64
+	holds, failures, openFiles                            atomic.Int64
+}
+
+// add counts a batch that was committed.
+func (c *counters) add(b *batch) {
+	c.messages.Add(int64(b.messages))
+	c.lines.Add(int64(b.lines))
+	c.bytes.Add(int64(len(b.data)))
+	if b.truncated > 0 {
+		c.truncated.Add(int64(b.truncated))
+	}
+	if b.overflow > 0 {
+		c.overflow.Add(int64(b.overflow))
+	}
+}
+
+// Stats returns the counters as they are.
+func (s *Store) Stats() Stats {
+	c := &s.count
+	used, _ := s.budget.inUse()
+	return Stats{
+		Messages: c.messages.Load(), Lines: c.lines.Load(), Bytes: c.bytes.Load(),
+		Truncated: c.truncated.Load(), Overflow: c.overflow.Load(), Diverted: c.diverted.Load(),
+		Groups: c.groups.Load(), Syncs: c.syncs.Load(), Created: c.created.Load(),
+		Replaced: c.replaced.Load(), Shrunk: c.shrunk.Load(), Mended: c.mended.Load(),
+		Holds: c.holds.Load(), Failures: c.failures.Load(),
+		Files: int64(s.router.count()), OpenFiles: c.openFiles.Load(),
+		Uncommitted: used, Held: s.held.Load() != nil,
+	}
+}
