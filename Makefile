@@ -5,8 +5,6 @@ FUZZTIME  ?= 60s
 VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 GOBUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
-# Tools that are not part of the Go distribution, run at a fixed version.
-
 
 .DEFAULT_GOAL := help
 .PHONY: help build run peers check test smoke race e2e fuzz bench bench-ingest docker clean
@@ -47,6 +45,13 @@ race: peers ## all tests under the race detector; needs a C compiler
 
 fuzz: ## every fuzz target for FUZZTIME (60s) each
 	@scripts/fuzz.sh $(FUZZTIME)
+
+bench: ## the benchmarks of all packages
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+# Arguments in ARGS, for instance ARGS='-n 100000 -rounds 1'.
+bench-ingest: build peers ## dalogd beside rsyslog and syslog-ng: rate, CPU, memory, losses
+	$(GO) run ./bench/ingest $(ARGS)
 
 docker: ## the container image dalog:VERSION
 	docker build --build-arg VERSION=$(VERSION) -t dalog:$(VERSION) .

@@ -8,12 +8,12 @@ import (
 	"net"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"sync"
 	"time"
 
 	"github.com/dalog-project/dalog/internal/e2e/proc"
 	"github.com/dalog-project/dalog/internal/e2e/sample"
+	"github.com/dalog-project/dalog/internal/e2e/startlog"
 )
 
 const (
@@ -82,24 +82,25 @@ func (c *cluster) run(ctx context.Context) (err error) {
 // root is the folder that stands for the host's file system.
 func (c *cluster) root(host string) string { return filepath.Join(c.dir, host) }
 
-var listening = regexp.MustCompile(`msg="?listening"? .*kind=(\w+) .*addr="?([^" ]+)`)
-
 // startDalogd returns when dalogd is ready and its addresses are known.
 func (c *cluster) startDalogd(ctx context.Context) error {
 	ready := make(chan struct{})
+	up := sync.OnceFunc(func() { close(ready) })
 	watch := func(line string) {
-		if m := listening.FindStringSubmatch(line); m != nil && m[1] == "tcp" {
-			c.syslog = m[2]
-		} else if m != nil && m[1] == "http" {
-			c.http = append(c.http, "http://"+m[2])
-		} else if regexp.MustCompile(`msg="?ready"?`).MatchString(line) {
-			close(ready)
+		switch kind, addr, _ := startlog.Listening(line); kind {
+		case "tcp":
+			c.syslog = addr
+		case "http":
+			c.http = append(c.http, "http://"+addr)
+		}
+		if startlog.Ready(line) {
+			up()
 		}
 	}
 	dalogd, err := c.start("dalogd", watch, "dalogd",
 		"--log-dir", filepath.Join(c.dir, "log"),
-		"--syslog", c.usualAddr("5140"),
-		"--http", c.usualAddr("8080"), "--http", c.usualAddr("8082"))
+		"--syslog", c.usualAddr("5140", "tcp", "udp"),
+		"--http", c.usualAddr("8080", "tcp"), "--http", c.usualAddr("8082", "tcp"))
 	if err != nil {
 		return err
 	}
@@ -117,19 +118,23 @@ func (c *cluster) startDalogd(ctx context.Context) error {
 
 // usualAddr is the port on the loopback interface, or, where somebody else has
 // it, a port that the kernel chooses.
-func (c *cluster) usualAddr(port string) string {
+func (c *cluster) usualAddr(port string, networks ...string) string {
 	addr := "127.0.0.1:" + port
-	tcp, err := net.Listen("tcp", addr)
-	if err == nil {
-		defer tcp.Close()
-		var udp net.PacketConn
-		if udp, err = net.ListenPacket("udp", addr); err == nil {
-			defer udp.Close()
-			return addr
+	for _, network := range networks {
+		var socket io.Closer
+		var err error
+		if network == "udp" {
+			socket, err = net.ListenPacket(network, addr)
+		} else {
+			socket, err = net.Listen(network, addr)
 		}
+		if err != nil {
+			fmt.Fprintf(c.stdout, "Port %s is taken; another one is used in its place.\n", port)
+			return "127.0.0.1:0"
+		}
+		defer socket.Close()
 	}
-	fmt.Fprintf(c.stdout, "Port %s is taken; another one is used in its place.\n", port)
-	return "127.0.0.1:0"
+	return addr
 }
 
 func (c *cluster) startDalogfwd(host string) error {

@@ -5,10 +5,12 @@ import (
 	"net/http"
 	"os/exec"
 	"path/filepath"
-	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dalog-project/dalog/internal/e2e/startlog"
 )
 
 // dalogd is a running dalogd.
@@ -19,8 +21,6 @@ type dalogd struct {
 	udp  string
 	http []string // URLs without a slash at the end
 }
-
-var listening = regexp.MustCompile(`msg="?listening"? .*kind=(\w+) .*addr="?([^" \n]+)`)
 
 // startDalogd starts dalogd on ports of its own choice with its folder in dir,
 // or in a new one when dir is empty, and waits until it is ready.
@@ -33,9 +33,8 @@ func startDalogd(t *testing.T, dir string, args ...string) *dalogd {
 	args = append([]string{"--log-dir", dir, "--syslog", "127.0.0.1:0", "--http", "127.0.0.1:0"}, args...)
 	d.process = start(t, "dalogd", exec.Command(dalogdPath, args...))
 	d.waitOutput("msg=ready")
-	for _, m := range listening.FindAllSubmatch(d.output.bytes(), -1) {
-		addr := string(m[2])
-		switch string(m[1]) {
+	for line := range strings.Lines(string(d.output.bytes())) {
+		switch kind, addr, _ := startlog.Listening(strings.TrimSuffix(line, "\n")); kind {
 		case "tcp":
 			d.tcp = first(d.tcp, addr)
 		case "udp":
