@@ -5,7 +5,6 @@ FUZZTIME  ?= 60s
 VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 GOBUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
-
 .DEFAULT_GOAL := help
 .PHONY: help build run peers check test smoke race e2e fuzz bench bench-ingest docker clean
 

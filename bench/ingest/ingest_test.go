@@ -19,7 +19,7 @@ func TestPayload(t *testing.T) {
 		t.Run(framing, func(t *testing.T) {
 			p := newPayload(1000, framing)
 			require.Equal(t, p, newPayload(1000, framing), "not the same twice")
-			require.InDelta(t, 238, len(p.stream)/1000, 25, "bytes a message")
+			require.InDelta(t, 225, len(p.stream)/1000, 25, "bytes a message")
 			for i := range p.ends {
 				require.Equal(t, i, number(p.message(i)))
 			}

@@ -77,9 +77,18 @@ func TestDalogdFailsToStart(t *testing.T) {
 		addr := takenUDP.LocalAddr().String()
 		failsToStart(t, dalogd(t, "--syslog", "udp:"+addr), exitAddressInUse, addr)
 	})
-	t.Run("HTTP port taken", func(t *testing.T) {
+	t.Run("all HTTP ports taken", func(t *testing.T) {
 		addr := taken.Addr().String()
-		failsToStart(t, dalogd(t, "--http", addr), exitAddressInUse, addr)
+		cmd := exec.Command(dalogdPath, "--log-dir", filepath.Join(t.TempDir(), "log"), "--syslog", "127.0.0.1:0", "--http", addr)
+		failsToStart(t, cmd, exitAddressInUse, addr)
+	})
+	t.Run("one HTTP port of two taken", func(t *testing.T) {
+		// Not fatal: 514 and the other port are in order.
+		addr := taken.Addr().String()
+		d := startDalogd(t, "", "--http", addr)
+		d.waitOutput(addr)
+		d.get("/")
+		d.stop()
 	})
 	t.Run("privileged port", func(t *testing.T) {
 		lowest, err := os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start")
