@@ -1,0 +1,238 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/dalog-project/dalog/internal/logstore"
+	"github.com/dalog-project/dalog/internal/syslogsrv"
+)
+
+// flags are the command line. Every flag has an environment variable, which
+// counts where the flag is not given.
+type flags struct {
+	LogDir     string   `group:"Files" placeholder:"DIR" default:"/usr/share/docassemble/log" help:"Folder of the log files. Created if the folder above it exists."`
+	StateDir   string   `group:"Files" placeholder:"DIR" help:"Folder of dalogd's own state, on the same file system. Default: .dalogd in the log folder."`
+	Owner      string   `group:"Files" placeholder:"USER[:GROUP]" help:"Owner of the log files, used when started as root. Default: www-data where that user exists."`
+	LineFormat textLine `group:"Files" placeholder:"FORMAT" default:"iso" help:"How a stored line begins: 'iso' with date, zone and fractions, or 'bsd' as syslog-ng writes it (Nov 23 08:27:00)."`
+	Host       textHost `group:"Files" placeholder:"WHICH" default:"claimed" help:"The host in a stored line: 'claimed' by the sender, the 'peer' address, or 'both' (PEER/CLAIMED)."`
+
+	Syslog     []endpoints `group:"Receiving" placeholder:"ADDR" help:"Where to receive syslog, by default :514. HOST:PORT is TCP and UDP; tcp:HOST:PORT, udp:HOST:PORT, unix:PATH or unixgram:PATH is one of them. Octet-counted, LF, NUL and TLS senders are told apart on the same port. Repeatable. Port 0 takes a free one."`
+	SyslogTLS  []tlsPort   `name:"syslog-tls" group:"Receiving" placeholder:"ADDR" help:"TCP address that takes TLS only, usually :6514. Repeatable."`
+	MaxMessage byteSize    `group:"Receiving" placeholder:"SIZE" default:"1MiB" help:"How much of one message is kept; the rest is skipped and the line marked."`
+	Zone       []zoneRule  `group:"Receiving" placeholder:"[CIDR=]ZONE" help:"Time zone of senders whose times name none, such as America/New_York; with CIDR= only of those senders. Repeatable. Default: the system's."`
+
+	Allow                 []prefixes `group:"Who may" placeholder:"CIDR" default:"private" help:"Networks that may send and read. 'private' stands for loopback and the private ranges. Repeatable."`
+	ProxyFrom             []prefixes `group:"Who may" placeholder:"CIDR" help:"Load balancers whose PROXY protocol header is believed. Repeatable."`
+	MaxConnections        int        `group:"Who may" placeholder:"N" default:"10000" help:"Syslog connections at a time."`
+	MaxConnectionsPerPeer int        `group:"Who may" placeholder:"N" default:"1000" help:"Syslog connections of one address at a time."`
+
+	TLSCert      string   `name:"tls-cert" group:"TLS" placeholder:"FILE" help:"Certificate and chain (PEM). Read again when it changes."`
+	TLSKey       string   `name:"tls-key" group:"TLS" placeholder:"FILE" help:"Its private key (PEM)."`
+	TLSClientCA  string   `name:"tls-client-ca" group:"TLS" placeholder:"FILE" help:"Require every TLS sender to show a certificate of this CA (PEM)."`
+	TLSAllowName []string `name:"tls-allow-name" group:"TLS" placeholder:"NAME" help:"Require one of these names in the sender's certificate: DNS name, *.DOMAIN or IP address, in subjectAltName, or in the common name where there is none. Repeatable."`
+
+	HTTP      []string `name:"http" group:"Reading" placeholder:"ADDR" help:"Where to serve the log files over HTTP, by default :8080 and :8082. Repeatable. A taken port is tried again while another one works."`
+	ReadyFile string   `group:"Reading" placeholder:"FILE" default:"/var/run/docassemble/ready" help:"The health check with ready=1 fails until this file exists. 'none': always ready."`
+
+	LogFormat string `group:"Own log, on stderr" placeholder:"FORMAT" enum:"text,json" default:"text" help:"'text' or 'json'."`
+	LogLevel  string `group:"Own log, on stderr" placeholder:"LEVEL" enum:"debug,info,warn,error" default:"info" help:"'debug', 'info', 'warn' or 'error'."`
+
+	Version kong.VersionFlag `help:"Print the version and exit."`
+}
+
+const description = `Receives syslog, stores it as plain text files, and serves them over HTTP.
+
+What a sender was told is received survives a crash of this program, and of the machine where senders wait for an answer. Files are named after the program in a message; docassemble's have their usual names.
+
+Examples:
+
+  dalogd
+  dalogd --log-dir /var/log/central --syslog :5140 --http 127.0.0.1:8080
+  dalogd --syslog :514 --syslog unixgram:/dev/log --allow private --allow 203.0.113.0/24
+  dalogd --syslog-tls :6514 --tls-cert cert.pem --tls-key key.pem --tls-client-ca ca.pem
+
+Signals: TERM and INT read what has been sent, store it and exit, at once when repeated; HUP opens the log files and reads the TLS files anew.
+
+Exit codes: 0 stopped as asked; 1 internal failure; 2 wrong usage; 3 address in use (with several HTTP addresses: all of them); 4 no right to listen on a port; 5 log folder cannot be used; 6 another dalogd uses the folder; 70 disk failure while running.
+
+Each flag can be given as an environment variable instead: DALOGD_LOG_DIR for --log-dir, and so on, lists separated by commas. Empty, "null" and "None" count as not set.`
+
+// asked is how kong's --help and --version end the parsing.
+type asked struct{ code int }
+
+// parseFlags reads args and, where they are silent, environ. done says that
+// help or version was printed and nothing else is wanted.
+func parseFlags(args []string, env environment, stdout, stderr io.Writer) (f *flags, done bool, err error) {
+	f = new(flags)
+	defer func() {
+		if r := recover(); r != nil {
+			if _, ok := r.(asked); !ok {
+				panic(r)
+			}
+			done = true
+		}
+	}()
+	parser, err := kong.New(f,
+		kong.Name("dalogd"), kong.Description(description),
+		kong.Writers(stdout, stderr), kong.Exit(func(code int) { panic(asked{code}) }),
+		kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: 100, NoExpandSubcommands: true}),
+		kong.ValueFormatter(func(v *kong.Value) string {
+			if v.Name == "help" || v.Name == "version" {
+				return v.OrigHelp
+			}
+			return fmt.Sprintf("%s ($%s)", v.OrigHelp, envName(v.Name))
+		}),
+		kong.Vars{"version": versionText()},
+		kong.Resolvers(env),
+	)
+	if err != nil {
+		return nil, false, err
+	}
+	if _, err := parser.Parse(args); err != nil {
+		return nil, false, fmt.Errorf("%w; see dalogd --help", err)
+	}
+	return f, false, f.check()
+}
+
+// check finds what does not go together.
+func (f *flags) check() error {
+	switch {
+	case (f.TLSCert == "") != (f.TLSKey == ""):
+		return fmt.Errorf("--tls-cert and --tls-key belong together; give both")
+	case f.TLSCert == "" && len(f.SyslogTLS) > 0:
+		return fmt.Errorf("--syslog-tls needs --tls-cert and --tls-key")
+	case f.TLSCert == "" && f.TLSClientCA != "":
+		return fmt.Errorf("--tls-client-ca needs --tls-cert and --tls-key")
+	case len(f.TLSAllowName) > 0 && f.TLSClientCA == "":
+		return fmt.Errorf("--tls-allow-name needs --tls-client-ca, the CA of the senders' certificates")
+	case f.MaxConnections < 1 || f.MaxConnectionsPerPeer < 1:
+		return fmt.Errorf("--max-connections and --max-connections-per-peer must be 1 or more")
+	case f.MaxMessage < 1<<10 || f.MaxMessage > 64<<20:
+		return fmt.Errorf("--max-message must be from 1KiB to 64MiB")
+	}
+	return nil
+}
+
+func (f *flags) syslogEndpoints(activated bool) []syslogsrv.Endpoint {
+	all := flatten(f.Syslog)
+	if len(all) == 0 && !activated {
+		all = []syslogsrv.Endpoint{{Network: syslogsrv.TCP, Address: ":514"}, {Network: syslogsrv.UDP, Address: ":514"}}
+	}
+	for _, p := range f.SyslogTLS {
+		all = append(all, p.endpoints...)
+	}
+	return all
+}
+
+func (f *flags) httpAddrs(activated bool) []string {
+	if len(f.HTTP) == 0 && !activated {
+		return []string{":8080", ":8082"}
+	}
+	return f.HTTP
+}
+
+func (f *flags) readyFile() string {
+	if f.ReadyFile == "none" {
+		return ""
+	}
+	return f.ReadyFile
+}
+
+// endpoints is one value of --syslog.
+type endpoints []syslogsrv.Endpoint
+
+func (e *endpoints) UnmarshalText(b []byte) (err error) {
+	*e, err = syslogsrv.ParseEndpoints(string(b))
+	return err
+}
+
+// tlsPort is one value of --syslog-tls.
+type tlsPort struct{ endpoints }
+
+func (p *tlsPort) UnmarshalText(b []byte) error {
+	return p.endpoints.UnmarshalText(append([]byte("tls:"), b...))
+}
+
+// prefixes is one value of --allow.
+type prefixes []netip.Prefix
+
+func (p *prefixes) UnmarshalText(b []byte) error {
+	s := string(b)
+	if s == "private" {
+		*p = syslogsrv.PrivateNetworks()
+		return nil
+	}
+	if addr, err := netip.ParseAddr(s); err == nil {
+		*p = prefixes{netip.PrefixFrom(addr, addr.BitLen())}
+		return nil
+	}
+	prefix, err := netip.ParsePrefix(s)
+	if err != nil {
+		return fmt.Errorf("%q is neither a network such as 203.0.113.0/24 nor an address nor 'private'", s)
+	}
+	*p = prefixes{prefix.Masked()}
+	return nil
+}
+
+func flatten[T any, S ~[]T](lists []S) (all []T) {
+	for _, l := range lists {
+		all = append(all, l...)
+	}
+	return all
+}
+
+// zoneRule is one value of --zone.
+type zoneRule struct {
+	prefix netip.Prefix // invalid: everybody
+	zone   *time.Location
+}
+
+func (z *zoneRule) UnmarshalText(b []byte) (err error) {
+	cidr, name, ok := strings.Cut(string(b), "=")
+	if !ok {
+		name = cidr
+	} else if z.prefix, err = netip.ParsePrefix(cidr); err != nil {
+		return fmt.Errorf("%q is not a network such as 10.2.0.0/16", cidr)
+	}
+	if z.zone, err = time.LoadLocation(name); err != nil || name == "" {
+		return fmt.Errorf("%q is not a time zone such as America/New_York", name)
+	}
+	return nil
+}
+
+// byteSize is a number of bytes, written plainly or as 64KiB or 1MiB.
+type byteSize int
+
+func (n *byteSize) UnmarshalText(b []byte) error {
+	s := string(b)
+	digits := strings.TrimRight(s, "KMiBkmb")
+	unit, ok := map[string]int{"": 1, "b": 1, "k": 1 << 10, "kib": 1 << 10, "m": 1 << 20, "mib": 1 << 20}[strings.ToLower(s[len(digits):])]
+	v, err := strconv.ParseUint(digits, 10, 31)
+	if err != nil || !ok {
+		return fmt.Errorf("%q is not a size such as 65536, 64KiB or 1MiB", s)
+	}
+	*n = byteSize(int(v) * unit)
+	return nil
+}
+
+// textLine and textHost are the store's choices as flags.
+type textLine struct{ logstore.LineFormat }
+
+func (l *textLine) UnmarshalText(b []byte) (err error) {
+	l.LineFormat, err = logstore.ParseLineFormat(string(b))
+	return err
+}
+
+type textHost struct{ logstore.HostColumn }
+
+func (h *textHost) UnmarshalText(b []byte) (err error) {
+	h.HostColumn, err = logstore.ParseHostColumn(string(b))
+	return err
+}

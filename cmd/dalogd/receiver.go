@@ -1,0 +1,97 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"github.com/dalog-project/dalog/internal/syslogsrv"
+)
+
+// httpSocketName is the FileDescriptorName= of sockets for HTTP.
+const httpSocketName = "http"
+
+// openReceiver binds all syslog addresses. Sockets of the service manager take
+// the place of the default addresses; those for HTTP are returned.
+func openReceiver(f *flags, env environment, log *slog.Logger) (*syslogsrv.Server, []net.Listener, error) {
+	cfg := syslogsrv.Config{
+		Allow:                 flatten(f.Allow),
+		ProxyFrom:             flatten(f.ProxyFrom),
+		Zones:                 make(map[netip.Prefix]*time.Location),
+		MaxMessage:            int(f.MaxMessage),
+		MaxConnections:        f.MaxConnections,
+		MaxConnectionsPerPeer: f.MaxConnectionsPerPeer,
+		Log:                   log,
+	}
+	for _, z := range f.Zone {
+		if z.prefix.IsValid() {
+			cfg.Zones[z.prefix] = z.zone
+		} else {
+			cfg.Zone = z.zone
+		}
+	}
+	if f.TLSCert != "" {
+		var err error
+		cfg.TLS, err = syslogsrv.LoadCertificates(syslogsrv.CertificateFiles{
+			Cert: f.TLSCert, Key: f.TLSKey, ClientCA: f.TLSClientCA, AllowNames: f.TLSAllowName,
+		})
+		if err != nil {
+			return nil, nil, &exitError{exitUsage, err}
+		}
+	}
+	sockets, err := syslogsrv.Inherited(func(key string) string { return env[key] })
+	if err != nil {
+		return nil, nil, &exitError{exitUsage, err}
+	}
+	var web []net.Listener
+	for _, s := range sockets {
+		if s.Name == httpSocketName && s.Listener != nil {
+			web = append(web, s.Listener)
+		} else {
+			cfg.Inherited = append(cfg.Inherited, s)
+		}
+	}
+	cfg.Listen = f.syslogEndpoints(len(cfg.Inherited) > 0)
+	receiver, err := syslogsrv.Listen(cfg)
+	if err != nil {
+		for _, l := range web {
+			l.Close()
+		}
+		return nil, nil, explainListen(err)
+	}
+	return receiver, web, nil
+}
+
+// explainListen adds what to do, and the exit code.
+func explainListen(err error) error {
+	var e *syslogsrv.ListenError
+	if !errors.As(err, &e) {
+		return err
+	}
+	return explainBind(e.Endpoint.Network, e.Endpoint.Kind(), e.Endpoint.Address, "--syslog", e.Err)
+}
+
+func explainBind(network, kind, address, flag string, err error) error {
+	_, port, _ := net.SplitHostPort(address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE) && port == "":
+		return &exitError{exitInUse, fmt.Errorf("cannot listen on %s %s: another program answers on it. Stop that, or choose another path with %s", kind, address, flag)}
+	case errors.Is(err, syscall.EADDRINUSE):
+		find := "ss -ltnp"
+		if network == syslogsrv.UDP {
+			find = "ss -lunp"
+		}
+		return &exitError{exitInUse, fmt.Errorf("cannot listen on %s %s: the port is taken. See by whom with: %s 'sport = :%s'; stop that, or choose another address with %s", kind, address, find, port, flag)}
+	case errors.Is(err, syscall.EACCES) && port != "":
+		return &exitError{exitNoRight, fmt.Errorf("cannot listen on %s %s: no right to use ports below 1024. Give it with: setcap cap_net_bind_service=+ep /path/to/dalogd, or in the systemd unit: AmbientCapabilities=CAP_NET_BIND_SERVICE; or choose a higher port: %s :5140", kind, address, flag)}
+	case errors.Is(err, syscall.EACCES):
+		return &exitError{exitNoRight, fmt.Errorf("cannot listen on %s %s: no right to create the socket there. Choose another path with %s, or change the folder's owner", kind, address, flag)}
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return &exitError{exitUsage, fmt.Errorf("cannot listen on %s %s: this machine has no such address. See those it has with: ip address; choose another one with %s", kind, address, flag)}
+	}
+	return &exitError{exitUsage, fmt.Errorf("cannot listen on %s %s: %w. Choose another address with %s", kind, address, err, flag)}
+}

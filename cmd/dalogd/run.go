@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/dalog-project/dalog/internal/httpindex"
+	"github.com/dalog-project/dalog/internal/logstore"
+	"github.com/dalog-project/dalog/internal/syslogsrv"
+)
+
+var _ syslogsrv.Sink = (*logstore.Store)(nil)
+
+// httpGrace is how long answers under way may take when dalogd stops.
+const httpGrace = 2 * time.Second
+
+// run is dalogd. It returns the exit code.
+func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
+	env := parseEnviron(environ)
+	f, done, err := parseFlags(args, env, stdout, stderr)
+	switch {
+	case err != nil:
+		err = &exitError{exitUsage, err}
+	case done:
+		return exitOK
+	default:
+		log := newLogger(stderr, f)
+		for _, name := range env.unknown() {
+			log.Warn("unknown environment variable; dalogd --help lists those that count", "name", name)
+		}
+		err = serve(ctx, f, env, log)
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "dalogd: %v\n", err)
+	}
+	return exitCode(err)
+}
+
+// serve opens everything, runs it until a signal or ctx says to stop, and
+// closes it in the opposite order:
+//
+//	senders ══▶ receiver ──▶ store ──▶ files ──▶ pages ══▶ readers
+//	            syslogsrv    logstore            httpindex
+func serve(ctx context.Context, f *flags, env environment, log *slog.Logger) error {
+	receiver, webSockets, err := openReceiver(f, env, log)
+	if err != nil {
+		return err
+	}
+	store, err := openStore(f, log)
+	if err != nil {
+		receiver.Close()
+		return err
+	}
+	web, err := listenHTTP(f, webSockets, log)
+	if err != nil {
+		receiver.Close()
+		return errors.Join(err, store.Close())
+	}
+	registry := metrics(receiver, store)
+	pages := httpindex.New(httpindex.Config{
+		Logs: store, Alive: store.Err, ReadyFile: f.readyFile(),
+		Metrics:  promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
+		Hostname: hostname(), Logger: log,
+	})
+	registry.MustRegister(pages)
+
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer signal.Stop(signals)
+
+	storing := start(ctx, store.Run)
+	serving := start(ctx, web.run(httpindex.NewServer(pages, log)))
+	receiving := start(ctx, func(ctx context.Context) error { return receiver.Run(ctx, store) })
+	announce(log, receiver, web)
+	warnDescriptors(log, f)
+
+	// Until somebody or something says stop.
+	for stop := false; !stop; {
+		select {
+		case <-ctx.Done():
+			stop = true
+		case sig := <-signals:
+			if sig == syscall.SIGHUP {
+				go reload(ctx, log, store, receiver)
+				continue
+			}
+			log.Info("stopping", "signal", sig.String())
+			stop = true
+		case <-storing.done:
+			stop = true
+		case <-serving.done:
+			stop = true
+		case <-receiving.done:
+			stop = true
+		}
+	}
+
+	stopped := make(chan error, 1)
+	go func() { stopped <- stopAll(log, receiving, serving, storing, store) }()
+	for {
+		select {
+		case err := <-stopped:
+			return err
+		case sig := <-signals:
+			if sig != syscall.SIGHUP {
+				return fmt.Errorf("second signal (%v): stopped at once; messages not yet stored are lost", sig)
+			}
+		}
+	}
+}
+
+// stopAll ends the parts one after the other, each when nothing comes to it any more.
+func stopAll(log *slog.Logger, receiving, serving, storing *part, store *logstore.Store) error {
+	begin := time.Now()
+	step := func(name string, f func() error) error {
+		t := time.Now()
+		err := f()
+		took := time.Since(t).Round(time.Millisecond)
+		if err != nil {
+			log.Error("stopped with an error", "part", name, "took", took, "err", err)
+		} else {
+			log.Info("stopped", "part", name, "took", took)
+		}
+		return err
+	}
+	received := step("syslog", receiving.stop)
+	served := step("http", serving.stop)
+	stored := step("store", storing.stop)
+	closed := step("files", store.Close)
+	log.Info("ended", "took", time.Since(begin).Round(time.Millisecond))
+	if stored != nil {
+		return &exitError{exitDisk, fmt.Errorf("the disk failed: %w; messages that no sender was told are received may be missing. Check the disk and the system's log, then start dalogd again", stored)}
+	}
+	return errors.Join(received, served, closed)
+}
+
+// part is a goroutine with its own stop.
+type part struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+	err    error // of the goroutine, once done is closed
+}
+
+// start runs f with a context that only stop ends, not ctx: the parts stop in order.
+func start(ctx context.Context, f func(context.Context) error) *part {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	p := &part{cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		p.err = f(ctx)
+	}()
+	return p
+}
+
+func (p *part) stop() error {
+	p.cancel()
+	<-p.done
+	return p.err
+}
+
+// announce tells all addresses, in a form that programs read.
+func announce(log *slog.Logger, receiver *syslogsrv.Server, web *webListeners) {
+	for _, e := range receiver.Bound() {
+		log.Info("listening", "kind", e.Kind(), "addr", e.Address)
+	}
+	for _, addr := range web.addrs() {
+		log.Info("listening", "kind", "http", "addr", addr)
+	}
+	log.Info("ready", "version", versionText(), "pid", os.Getpid())
+}
+
+func reload(ctx context.Context, log *slog.Logger, store *logstore.Store, receiver *syslogsrv.Server) {
+	log.Info("reloading")
+	receiver.Reload()
+	if err := store.Reopen(ctx); err != nil {
+		log.Error("log files not opened anew", "err", err)
+		return
+	}
+	log.Info("reloaded")
+}
+
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return ""
+	}
+	return name
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/dalog-project/dalog/internal/syslogsrv"
+)
+
+// retryListen is how often a taken HTTP port is tried again.
+const retryListen = 5 * time.Second
+
+// webListeners are the HTTP sockets. Those whose port is taken are tried again
+// while the server runs.
+type webListeners struct {
+	log     *slog.Logger
+	allow   []netip.Prefix
+	bound   []net.Listener
+	pending []string // addresses
+}
+
+// listenHTTP binds the addresses. It is content with one of several.
+func listenHTTP(f *flags, inherited []net.Listener, log *slog.Logger) (*webListeners, error) {
+	w := &webListeners{log: log, allow: flatten(f.Allow), bound: inherited}
+	var taken error
+	for _, addr := range f.httpAddrs(len(inherited) > 0) {
+		l, err := net.Listen("tcp", addr)
+		switch {
+		case err == nil:
+			w.bound = append(w.bound, l)
+		case errors.Is(err, syscall.EADDRINUSE):
+			taken = err
+			w.pending = append(w.pending, addr)
+		default:
+			w.close()
+			return nil, explainBind(syslogsrv.TCP, "http", addr, "--http", err)
+		}
+	}
+	if len(w.bound) == 0 && taken != nil {
+		return nil, explainBind(syslogsrv.TCP, "http", w.pending[0], "--http", taken)
+	}
+	for _, addr := range w.pending {
+		log.Warn("HTTP port is taken; it is tried again while the other one works", "addr", addr, "every", retryListen)
+	}
+	return w, nil
+}
+
+func (w *webListeners) close() {
+	for _, l := range w.bound {
+		l.Close()
+	}
+}
+
+func (w *webListeners) addrs() (all []string) {
+	for _, l := range w.bound {
+		all = append(all, l.Addr().String())
+	}
+	return all
+}
+
+// run serves until ctx ends, and then lets answers under way finish for a
+// short time.
+func (w *webListeners) run(server *http.Server) func(context.Context) error {
+	return func(ctx context.Context) error {
+		var group sync.WaitGroup
+		failed := make(chan error, len(w.bound)+len(w.pending))
+		serve := func(l net.Listener) {
+			if err := server.Serve(&filter{Listener: l, allow: w.allow, log: w.log}); !errors.Is(err, http.ErrServerClosed) {
+				failed <- err
+			}
+		}
+		for _, l := range w.bound {
+			group.Go(func() { serve(l) })
+		}
+		for _, addr := range w.pending {
+			group.Go(func() {
+				if l := w.retry(ctx, addr); l != nil {
+					serve(l)
+				}
+			})
+		}
+		var err error
+		select {
+		case err = <-failed:
+		case <-ctx.Done():
+			graceful, cancel := context.WithTimeout(context.WithoutCancel(ctx), httpGrace)
+			defer cancel()
+			if server.Shutdown(graceful) != nil {
+				w.log.Warn("answers cut off", "after", httpGrace)
+				server.Close()
+			}
+		}
+		if err == nil {
+			group.Wait()
+		}
+		return err
+	}
+}
+
+// retry listens on addr once it is free; nil when ctx ends first.
+func (w *webListeners) retry(ctx context.Context, addr string) net.Listener {
+	tick := time.NewTicker(retryListen)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		l, err := net.Listen("tcp", addr)
+		if err == nil {
+			w.log.Info("listening", "kind", "http", "addr", l.Addr())
+			return l
+		}
+		w.log.Debug("HTTP port still taken", "addr", addr, "err", err)
+	}
+}
+
+// filter accepts only from allowed peers. It works on connections, so that the
+// responses keep their fast ways of writing.
+type filter struct {
+	net.Listener
+	allow []netip.Prefix
+	log   *slog.Logger
+	said  sync.Map // of netip.Addr
+}
+
+func (f *filter) Accept() (net.Conn, error) {
+	for {
+		c, err := f.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		addr, ok := c.RemoteAddr().(*net.TCPAddr)
+		if !ok || syslogsrv.Contains(f.allow, addr.AddrPort().Addr()) {
+			return c, nil
+		}
+		c.Close()
+	}
+}

@@ -1,0 +1,116 @@
+package syslogsrv
+
+import (
+	"crypto/tls"
+	"io"
+	"net"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// secureLayer is TLS over the socket of a conn. During the handshake it waits
+// like any connection, under the deadline of the socket; afterwards it reads
+// without waiting, so that no buffer is held while there is no input.
+type secureLayer struct {
+	net.Conn // the socket
+	raw      syscall.RawConn
+	tls      *tls.Conn
+	prefix   []byte // read from the socket before the layer was set up
+
+	// crypto bounds the handshakes that compute at a time; a place in it is
+	// held except while waiting for the peer. nil after the handshake.
+	crypto chan struct{}
+	fd     int // valid while readSome runs
+}
+
+// errWouldBlock tells tls.Conn that there is no input: an error that is
+// temporary does not end the connection.
+type errWouldBlock struct{}
+
+func (errWouldBlock) Error() string   { return "no input yet" }
+func (errWouldBlock) Timeout() bool   { return true }
+func (errWouldBlock) Temporary() bool { return true }
+
+// handshake runs until deadline at the latest.
+func (l *secureLayer) handshake(config *tls.Config, crypto chan struct{}) error {
+	l.crypto = crypto
+	l.tls = tls.Server(l, config)
+	l.crypto <- struct{}{}
+	err := l.tls.Handshake()
+	<-l.crypto
+	l.crypto = nil
+	return err
+}
+
+// readSome fills p as far as there is input. After some bytes there is no
+// error; without any it is unix.EAGAIN, io.EOF or what is wrong.
+func (l *secureLayer) readSome(fd int, p []byte) (n int, err error) {
+	l.fd = fd
+	for n < len(p) {
+		m, err := l.tls.Read(p[n:])
+		n += m
+		switch {
+		case err == nil:
+		case n > 0: // an error that stays is met again
+			return n, nil
+		case err == errWouldBlock{}:
+			return 0, unix.EAGAIN
+		case err == io.ErrUnexpectedEOF:
+			return 0, io.EOF // closed without close_notify, as most senders do
+		default:
+			return 0, err
+		}
+	}
+	return n, nil
+}
+
+// Read implements net.Conn for tls.Conn.
+func (l *secureLayer) Read(p []byte) (int, error) {
+	if len(l.prefix) > 0 {
+		n := copy(p, l.prefix)
+		l.prefix = l.prefix[n:]
+		return n, nil
+	}
+	if l.crypto != nil {
+		return l.waiting(l.Conn.Read, p)
+	}
+	n, err := readFD(l.fd, p)
+	if err == unix.EAGAIN {
+		return 0, errWouldBlock{}
+	}
+	return n, err
+}
+
+// Write implements net.Conn for tls.Conn. What a receiver has to say fits in
+// the socket's buffer; a peer that does not take it is not waited for.
+func (l *secureLayer) Write(p []byte) (n int, err error) {
+	if l.crypto != nil {
+		return l.waiting(l.Conn.Write, p)
+	}
+	if rawErr := l.raw.Write(func(fd uintptr) bool {
+		n, err = unix.Write(int(fd), p)
+		return true
+	}); rawErr != nil {
+		return 0, rawErr
+	}
+	if err != nil {
+		return 0, err
+	}
+	if n < len(p) {
+		return n, io.ErrShortWrite
+	}
+	return n, nil
+}
+
+// waiting does f without a place among those that compute.
+func (l *secureLayer) waiting(f func([]byte) (int, error), p []byte) (int, error) {
+	<-l.crypto
+	defer func() { l.crypto <- struct{}{} }()
+	return f(p)
+}
+
+// SetWriteDeadline keeps tls.Conn's own limit for its last words off: Write
+// does not wait.
+func (l *secureLayer) SetWriteDeadline(time.Time) error { return nil }

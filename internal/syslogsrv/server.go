@@ -1,0 +1,201 @@
+package syslogsrv
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// ErrNotDrained is Run's when it had to stop before everything was handed over
+// that peers had sent by then.
+var ErrNotDrained = errors.New("not everything that peers had sent could be handed over in time")
+
+// Server receives syslog on all its sockets.
+type Server struct {
+	cfg       Config
+	log       *slog.Logger
+	sink      Sink // set by Run before any goroutine that uses it
+	listeners []listener
+	packets   []packetSocket
+
+	rules    *rules
+	peers    *peers
+	refused  *refusals
+	counts   counters
+	batches  *batches
+	partials *partials
+	crypto   chan struct{} // one for each TLS handshake that may compute at a time
+	spare    spare
+	stopping stopping
+	conns    connections
+}
+
+// stopping is the end of a Server's life, in two steps: no more input than was
+// sent by now, and no more at all.
+type stopping struct {
+	begun    atomic.Bool
+	deadline atomic.Int64    // unix nanoseconds, set before begun
+	hard     context.Context // ends when draining has taken too long
+	cancel   context.CancelFunc
+}
+
+func (s *stopping) expired() bool {
+	return s.begun.Load() && time.Now().UnixNano() >= s.deadline.Load()
+}
+
+// Listen binds all addresses of cfg, or none.
+func Listen(cfg Config) (*Server, error) {
+	cfg.Log = cmp.Or(cfg.Log, slog.Default())
+	cfg.Zone = cmp.Or(cfg.Zone, time.Local)
+	if cfg.Allow == nil {
+		cfg.Allow = PrivateNetworks()
+	}
+	cfg.MaxMessage = cmp.Or(cfg.MaxMessage, 1<<20)
+	cfg.MaxConnections = cmp.Or(cfg.MaxConnections, 10_000)
+	cfg.MaxConnectionsPerPeer = cmp.Or(cfg.MaxConnectionsPerPeer, 1000)
+	cfg.BufferBytes = cmp.Or(cfg.BufferBytes, 32<<20)
+	cfg.FirstByteTimeout = cmp.Or(cfg.FirstByteTimeout, 10*time.Second)
+	cfg.HandshakeTimeout = cmp.Or(cfg.HandshakeTimeout, 10*time.Second)
+	cfg.DrainTimeout = cmp.Or(cfg.DrainTimeout, 3*time.Second)
+	cfg.UDPSockets = cmp.Or(cfg.UDPSockets, min(runtime.GOMAXPROCS(0), 8))
+	cfg.UDPBuffer = cmp.Or(cfg.UDPBuffer, 16<<20)
+
+	hostname, err := os.Hostname()
+	if err != nil {
+		hostname = "localhost"
+	}
+	s := &Server{cfg: cfg, log: cfg.Log, rules: newRules(&cfg), refused: newRefusals(cfg.Log)}
+	s.peers = newPeers(hostname, s.rules)
+	s.batches = newBatches(max(cfg.BufferBytes/2/readSize, 2))
+	s.partials = newPartials(cfg.BufferBytes / 2)
+	s.crypto = make(chan struct{}, max(runtime.GOMAXPROCS(0)/2, 1))
+	s.conns.open = make(map[*conn]struct{})
+	s.stopping.hard, s.stopping.cancel = context.WithCancel(context.Background())
+	for _, socket := range cfg.Inherited {
+		if socket.Listener != nil {
+			s.listeners = append(s.listeners, listener{socket.Listener, socket.Endpoint})
+		} else {
+			s.packets = append(s.packets, packetSocket{socket.Packets, socket.Endpoint, true})
+		}
+	}
+	if err := s.bind(cfg.Listen); err != nil {
+		s.Close()
+		return nil, err
+	}
+	if err := s.prepareDatagrams(); err != nil {
+		s.Close()
+		return nil, err
+	}
+	if err := s.spare.open(); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Bound are the addresses that the Server listens on, with the ports that the
+// kernel chose where port 0 was asked for.
+func (s *Server) Bound() []Endpoint {
+	var all []Endpoint
+	for _, l := range s.listeners {
+		all = append(all, l.endpoint)
+	}
+	for i, p := range s.packets {
+		if i == 0 || p.endpoint != s.packets[i-1].endpoint {
+			all = append(all, p.endpoint)
+		}
+	}
+	return all
+}
+
+// Close closes the sockets of a Server that Run was not called on.
+func (s *Server) Close() {
+	for _, l := range s.listeners {
+		l.Close()
+	}
+	for _, p := range s.packets {
+		p.close()
+	}
+	s.spare.close()
+	s.stopping.cancel()
+}
+
+// Run receives until ctx ends. Then it stops accepting, reads what the kernel
+// holds of what peers have sent, hands it over and closes. It returns nil if
+// that is all of it; the Sink has taken all messages by then, and committing
+// them is the Sink's. Call it once.
+func (s *Server) Run(ctx context.Context, sink Sink) error {
+	defer s.spare.close()
+	defer s.stopping.cancel()
+	s.sink = sink
+	group, ctx := errgroup.WithContext(ctx)
+	for _, p := range s.packets {
+		group.Go(func() error { return s.receive(ctx, p) })
+	}
+	for _, l := range s.listeners {
+		group.Go(func() error { return s.accept(ctx, l) })
+	}
+	group.Go(func() error { return s.housekeep(ctx) })
+	group.Go(func() error {
+		<-ctx.Done()
+		s.stopping.deadline.Store(time.Now().Add(s.cfg.DrainTimeout).UnixNano())
+		s.stopping.begun.Store(true)
+		s.drainAll()
+		// Whoever is held by the Sink gets as long again.
+		time.AfterFunc(2*s.cfg.DrainTimeout, s.stopping.cancel)
+		return nil
+	})
+	err := group.Wait()
+	s.conns.group.Wait()
+	s.refused.flush(true)
+	if err != nil {
+		return fmt.Errorf("receive syslog: %w", err)
+	}
+	if s.refused.counts[DrainTimedOut].Load() > 0 {
+		return ErrNotDrained
+	}
+	return nil
+}
+
+// housekeep does what is due now and then.
+func (s *Server) housekeep(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for n := 1; ; n++ {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if s.cfg.TLS != nil {
+			s.reloadTLS(s.cfg.TLS.reloadChanged())
+		}
+		if n%10 == 0 {
+			s.refused.flush(false)
+		}
+	}
+}
+
+func (s *Server) reloadTLS(changed bool, err error) {
+	switch {
+	case err != nil:
+		s.log.Error("TLS certificate not reloaded, the former one stays in use", "err", err)
+	case changed:
+		s.log.Info("TLS certificate reloaded")
+	}
+}
+
+// Reload reads the TLS certificate again, whether its files changed or not.
+func (s *Server) Reload() {
+	if s.cfg.TLS != nil {
+		s.reloadTLS(true, s.cfg.TLS.Reload())
+	}
+}

@@ -1,0 +1,117 @@
+package syslogsrv
+
+import (
+	"math/bits"
+	"net/netip"
+	"sync/atomic"
+
+	"github.com/dalog-project/dalog/internal/syslog"
+)
+
+// counters are the Server's own, except for refusals. They only grow.
+type counters struct {
+	messages    [protocols]atomic.Uint64
+	bytes       [protocols]atomic.Uint64
+	connections [protocols]atomic.Uint64
+	tls         atomic.Uint64
+	flags       [16]atomic.Uint64
+	empty       atomic.Uint64
+	lost        atomic.Uint64
+	oversize    atomic.Uint64
+	discarded   atomic.Uint64
+	framing     atomic.Uint64
+	dropped     atomic.Uint64
+}
+
+func (c *counters) flag(f syslog.Flags) {
+	for ; f != 0; f &= f - 1 {
+		c.flags[bits.TrailingZeros16(uint16(f))].Add(1)
+	}
+}
+
+// countFrames adds what c's framer counted since the last time.
+func (c *conn) countFrames() {
+	f, counted, s := &c.framer, &c.counted, &c.srv.counts
+	if f.Octet > 0 && counted.Octet == 0 && c.protocol != OctetCounted {
+		c.peer.speaks(OctetCounted, c.secure != nil) // began with lines
+	}
+	if f.Errors != counted.Errors {
+		s.framing.Add(f.Errors - counted.Errors)
+	}
+	if f.Oversize != counted.Oversize {
+		s.oversize.Add(f.Oversize - counted.Oversize)
+	}
+	if f.Discarded != counted.Discarded {
+		s.discarded.Add(f.Discarded - counted.Discarded)
+	}
+	if f.Empty != counted.Empty {
+		s.empty.Add(f.Empty - counted.Empty)
+	}
+	c.counted = *f
+}
+
+// Stats is a snapshot of what a Server counted since [Listen].
+type Stats struct {
+	Messages    map[Protocol]uint64 // handed over
+	Bytes       map[Protocol]uint64 // received, with frames and after TLS
+	Connections map[Protocol]uint64 // by what they turned out to speak
+	TLS         uint64              // handshakes that succeeded
+	Open        int                 // connections at present
+	Refused     map[Reason]uint64
+	Defects     map[string]uint64 // messages with a defect, by its name
+
+	Empty         uint64 // frames and datagrams without a message
+	Lost          uint64 // messages that the Sink did not take
+	Oversize      uint64 // messages longer than Config.MaxMessage
+	Discarded     uint64 // bytes of those that were not kept
+	FramingErrors uint64
+	KernelDrops   uint64 // datagrams lost because the receive buffer was full
+	PartialBytes  int    // memory of unfinished messages at present
+}
+
+// Stats takes a snapshot.
+func (s *Server) Stats() Stats {
+	c := &s.counts
+	st := Stats{
+		Messages: map[Protocol]uint64{}, Bytes: map[Protocol]uint64{}, Connections: map[Protocol]uint64{},
+		Refused: map[Reason]uint64{}, Defects: map[string]uint64{},
+		TLS: c.tls.Load(), Empty: c.empty.Load(), Lost: c.lost.Load(), Oversize: c.oversize.Load(),
+		Discarded: c.discarded.Load(), FramingErrors: c.framing.Load(), KernelDrops: c.dropped.Load(),
+		PartialBytes: s.partials.inUse(),
+	}
+	for p := range protocols {
+		st.Messages[p] = c.messages[p].Load()
+		st.Bytes[p] = c.bytes[p].Load()
+		st.Connections[p] = c.connections[p].Load()
+	}
+	for r := range reasons {
+		st.Refused[r] = s.refused.counts[r].Load()
+	}
+	for f, name := range flagNames {
+		st.Defects[name] = c.flags[bits.TrailingZeros16(uint16(f))].Load()
+	}
+	s.peers.mu.Lock()
+	st.Open = s.peers.streams
+	s.peers.mu.Unlock()
+	return st
+}
+
+// Peers lists who has sent, the one with most messages first.
+func (s *Server) Peers() []PeerStats { return s.peers.snapshot() }
+
+// flagNames are part of the metrics.
+var flagNames = map[syslog.Flags]string{
+	syslog.NoPri: "no_pri", syslog.BadPri: "bad_pri", syslog.BadTime: "bad_time",
+	syslog.ShortHeader: "short_header", syslog.Truncated: "truncated",
+	syslog.Unterminated: "unterminated", syslog.FramingError: "framing_error",
+	syslog.NotUTF8: "not_utf8", syslog.ClockUnsynced: "clock_unsynced",
+}
+
+// fault notes a panic: a mistake in this program, which costs one connection
+// or one read of datagrams. The first one is logged with its stack.
+func (s *Server) fault(peer netip.Addr, what any, stack []byte) {
+	if s.refused.counts[Panicked].Load() == 0 {
+		s.log.Error("internal fault; please report it", "fault", what, "stack", string(stack))
+	}
+	s.refused.add(Panicked, peer, "")
+}

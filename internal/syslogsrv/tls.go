@@ -1,0 +1,145 @@
+package syslogsrv
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// CertificateFiles are PEM files and who may connect with what.
+type CertificateFiles struct {
+	Cert, Key string
+	// ClientCA, where set, makes a certificate signed by it a must for every
+	// TLS client.
+	ClientCA string
+	// AllowNames narrows that to certificates with one of these names. A name
+	// is compared, without regard to case, with the DNS names and IP
+	// addresses of the certificate's subjectAltName, and with the common name
+	// if it has neither; "*.example.org" stands for any one label in front.
+	AllowNames []string
+}
+
+// Certificates is the server's side of TLS, read again when the files change.
+type Certificates struct {
+	files   CertificateFiles
+	current atomic.Pointer[tls.Config]
+
+	mu    sync.Mutex
+	tried [3]fileID // the files as they were at the last attempt
+}
+
+// fileID tells whether a file is still the one that was read.
+type fileID struct {
+	size  int64
+	mtime time.Time
+	info  os.FileInfo // for os.SameFile
+}
+
+func (a fileID) same(b fileID) bool {
+	if a.info == nil || b.info == nil {
+		return a.info == b.info
+	}
+	return a.size == b.size && a.mtime.Equal(b.mtime) && os.SameFile(a.info, b.info)
+}
+
+// LoadCertificates reads the files for the first time.
+func LoadCertificates(files CertificateFiles) (*Certificates, error) {
+	if len(files.AllowNames) > 0 && files.ClientCA == "" {
+		return nil, errors.New("names of clients are allowed, but no CA for their certificates is given")
+	}
+	c := &Certificates{files: files}
+	return c, c.Reload()
+}
+
+// Reload reads the files, whether they changed or not. After an error the
+// former ones stay in use.
+func (c *Certificates) Reload() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tried = c.identify()
+	return c.load()
+}
+
+// reloadChanged reads the files if one of them is not the one last tried. A
+// failure is returned once for each state of the files: certificate and key
+// are replaced one after the other, and the second brings the next attempt.
+func (c *Certificates) reloadChanged() (changed bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.identify()
+	if slices.EqualFunc(now[:], c.tried[:], fileID.same) {
+		return false, nil
+	}
+	c.tried = now
+	return true, c.load()
+}
+
+func (c *Certificates) identify() (ids [3]fileID) {
+	for i, name := range []string{c.files.Cert, c.files.Key, c.files.ClientCA} {
+		if info, err := os.Stat(name); err == nil {
+			ids[i] = fileID{info.Size(), info.ModTime(), info}
+		}
+	}
+	return ids
+}
+
+func (c *Certificates) load() error {
+	pair, err := tls.LoadX509KeyPair(c.files.Cert, c.files.Key)
+	if err != nil {
+		return fmt.Errorf("load TLS certificate %s with key %s: %w", c.files.Cert, c.files.Key, err)
+	}
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}
+	if c.files.ClientCA != "" {
+		pem, err := os.ReadFile(c.files.ClientCA)
+		if err != nil {
+			return fmt.Errorf("load client CA: %w", err)
+		}
+		cfg.ClientCAs = x509.NewCertPool()
+		if !cfg.ClientCAs.AppendCertsFromPEM(pem) {
+			return fmt.Errorf("load client CA: %s holds no PEM certificate", c.files.ClientCA)
+		}
+		cfg.ClientAuth = tls.RequireAndVerifyClientCert
+		if len(c.files.AllowNames) > 0 {
+			cfg.VerifyConnection = c.verifyName
+		}
+	}
+	c.current.Store(cfg)
+	return nil
+}
+
+// verifyName runs for resumed sessions too, other than VerifyPeerCertificate.
+func (c *Certificates) verifyName(state tls.ConnectionState) error {
+	names := certificateNames(state.PeerCertificates[0])
+	for _, allowed := range c.files.AllowNames {
+		if slices.ContainsFunc(names, func(name string) bool { return nameMatches(allowed, name) }) {
+			return nil
+		}
+	}
+	return fmt.Errorf("client certificate for %q, which is not an allowed name", names)
+}
+
+func certificateNames(cert *x509.Certificate) []string {
+	names := slices.Clone(cert.DNSNames)
+	for _, ip := range cert.IPAddresses {
+		names = append(names, ip.String())
+	}
+	if len(names) == 0 && cert.Subject.CommonName != "" {
+		names = append(names, cert.Subject.CommonName)
+	}
+	return names
+}
+
+func nameMatches(allowed, name string) bool {
+	if domain, ok := strings.CutPrefix(allowed, "*."); ok {
+		label, rest, found := strings.Cut(name, ".")
+		return found && label != "" && strings.EqualFold(domain, rest)
+	}
+	return strings.EqualFold(allowed, name)
+}
