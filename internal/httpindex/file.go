@@ -17,6 +17,9 @@ import (
 // maxLines is the most that ?n= takes.
 const maxLines = 1_000_000
 
+// maxName is the longest name of a file, in bytes, that Linux has.
+const maxName = 255
+
 // fileQuery is what a file can be asked for.
 type fileQuery struct {
 	lines    int // the last lines only; 0 = all
@@ -42,7 +45,7 @@ func parseFileQuery(r *http.Request) (fileQuery, error) {
 // file answers GET /NAME.
 func (h *Handler) file(w http.ResponseWriter, r *http.Request) int {
 	name := strings.TrimPrefix(r.URL.Path, "/")
-	if !plainPath(r.URL) || strings.Contains(name, "/") || reserved[name] {
+	if !plainPath(r.URL) || strings.Contains(name, "/") || len(name) > maxName || reserved[name] {
 		return notFound(w, r)
 	}
 	q, err := parseFileQuery(r)

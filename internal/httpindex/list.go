@@ -50,11 +50,10 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request) int {
 	files, err := h.cfg.Logs.List()
 	if err != nil {
 		h.log.Error("cannot list the log files", "err", err)
-		text := "the list of files cannot be read: " + err.Error()
 		if q.form == formHTML {
-			return h.listHTML(w, r, http.StatusInternalServerError, nil, text)
+			return h.listHTML(w, r, http.StatusInternalServerError, nil, oneLine(err.Error()))
 		}
-		return fail(w, http.StatusInternalServerError, text)
+		return fail(w, http.StatusInternalServerError, "the list of files cannot be read: "+err.Error())
 	}
 	files = slices.DeleteFunc(slices.Clone(files), func(f logstore.FileInfo) bool { return reserved[f.Name] })
 
@@ -69,15 +68,15 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request) int {
 	}
 }
 
-// plainPath tells whether a path is written without the means by which one
-// reaches out of a folder: "." and ".." as parts, encoded slashes, and bytes
-// that no file name here has.
+// plainPath tells whether a path is free of the means by which one reaches out
+// of a folder or into hidden ones: parts that begin with a dot, encoded
+// slashes, and bytes that no file name here has.
 func plainPath(u *url.URL) bool {
 	if u.RawPath != "" && strings.Contains(strings.ToLower(u.RawPath), "%2f") {
 		return false
 	}
 	for part := range strings.SplitSeq(u.Path, "/") {
-		if part == "." || part == ".." {
+		if strings.HasPrefix(part, ".") {
 			return false
 		}
 	}

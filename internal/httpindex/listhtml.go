@@ -40,6 +40,7 @@ type listView struct {
 type listRow struct {
 	Name     string
 	Path     string // as it stands in a URL
+	Text     bool   // has lines that a browser can show
 	Size     string // for people
 	Bytes    int64
 	Age      string
@@ -66,7 +67,7 @@ func (h *Handler) listHTML(w http.ResponseWriter, r *http.Request, status int, f
 			view.Example = path
 		}
 		view.Rows = append(view.Rows, listRow{
-			Name: f.Name, Path: path,
+			Name: f.Name, Path: path, Text: typeOf(f.Name) == textType,
 			Size: humanSize(f.Size), Bytes: f.Size,
 			Age:      humanAge(now.Sub(f.ModTime)),
 			Modified: f.ModTime.Local().Format("2006-01-02 15:04:05 -0700"),

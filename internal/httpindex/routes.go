@@ -13,7 +13,7 @@ import (
 // only, so GET and HEAD are all there is.
 func (h *Handler) newRouter() http.Handler {
 	r := chi.NewRouter()
-	r.Use(secure, boundBody)
+	r.Use(secure, lastWithBody)
 	r.NotFound(h.page("none", notFound))
 	r.MethodNotAllowed(h.page("none", notAllowed))
 
@@ -91,11 +91,14 @@ func secure(next http.Handler) http.Handler {
 	})
 }
 
-// boundBody limits how long a body is waited for: no page reads one, but the
-// server skips it before the next request of the connection.
-func boundBody(next http.Handler) http.Handler {
+// lastWithBody makes a request with a body the last of its connection. No page
+// reads one; where it ends is a matter on which proxies and servers may
+// differ, so nothing behind it is taken for a request (RFC 9112 section
+// 11.2), and it is not waited for long.
+func lastWithBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength != 0 {
+			w.Header().Set("Connection", "close")
 			// The error says that w has no connection beneath it, as in tests.
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
 		}
