@@ -3,6 +3,7 @@ package e2e
 import (
 	"io"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -26,12 +27,19 @@ type dalogd struct {
 // or in a new one when dir is empty, and waits until it is ready.
 func startDalogd(t *testing.T, dir string, args ...string) *dalogd {
 	t.Helper()
+	return startDalogdAs(t, uint32(os.Getuid()), dir, args...)
+}
+
+// startDalogdAs is startDalogd under another user, as far as the test may
+// choose one.
+func startDalogdAs(t *testing.T, uid uint32, dir string, args ...string) *dalogd {
+	t.Helper()
 	if dir == "" {
 		dir = filepath.Join(t.TempDir(), "log")
 	}
 	d := &dalogd{dir: dir}
 	args = append([]string{"--log-dir", dir, "--syslog", "127.0.0.1:0", "--http", "127.0.0.1:0"}, args...)
-	d.process = start(t, "dalogd", exec.Command(dalogdPath, args...))
+	d.process = start(t, "dalogd", as(exec.Command(dalogdPath, args...), uid))
 	d.waitOutput("msg=ready")
 	for line := range strings.Lines(string(d.output.bytes())) {
 		switch kind, addr, _ := startlog.Listening(strings.TrimSuffix(line, "\n")); kind {

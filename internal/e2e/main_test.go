@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -27,7 +28,7 @@ func run(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "dalog-e2e-")
 	if err == nil {
 		defer os.RemoveAll(dir)
-		err = build(dir)
+		err = errors.Join(os.Chmod(dir, 0o755), build(dir)) // some tests run the programs as another user
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)

@@ -40,7 +40,7 @@ func failsToStart(t *testing.T, cmd *exec.Cmd, wantCode int, want ...string) {
 // as makes cmd run as another user, where the test is root; else the test runs
 // it as its own user, which is not root either.
 func as(cmd *exec.Cmd, uid uint32) *exec.Cmd {
-	if os.Getuid() == 0 {
+	if os.Getuid() == 0 && uid != 0 {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
 	}
 	return cmd
