@@ -26,21 +26,24 @@ check: ## gofmt and go vet
 	if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
 
-test: peers check ## all tests, within five minutes
-	$(GO) test $$($(GO) list ./... | grep -v /internal/e2e)
-	@$(MAKE) --no-print-directory e2e
+# The end-to-end tests build the programs themselves, which the test cache does
+# not see: hence -count=1.
+UNIT = $$($(GO) list ./... | grep -v /internal/e2e)
+E2E  = ./internal/e2e/...
 
-# The programs under test are built by the test itself, which the test cache
-# does not see: hence -count=1.
+test: peers check ## all tests, within five minutes
+	$(GO) test $(UNIT)
+	$(GO) test -count=1 $(E2E)
+
 e2e: peers ## only the tests with real processes and real peers
-	$(GO) test -count=1 ./internal/e2e/...
+	$(GO) test -count=1 $(E2E)
 
 smoke: ## the quick part of the tests, no peers needed
 	$(GO) test -short ./...
 
 race: peers ## all tests under the race detector; needs a C compiler
-	$(GO) test -race -short $$($(GO) list ./... | grep -v /internal/e2e)
-	DALOG_E2E_RACE=1 $(GO) test -race -count=1 ./internal/e2e/...
+	$(GO) test -race $(UNIT)
+	DALOG_E2E_RACE=1 $(GO) test -race -count=1 $(E2E)
 
 fuzz: ## every fuzz target for FUZZTIME (60s) each
 	@scripts/fuzz.sh $(FUZZTIME)
