@@ -1,0 +1,238 @@
+package wal
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"sync"
+
+	"github.com/dalog-project/dalog/internal/vfs"
+)
+
+// Log is a log being written. Append, Sync and Close are for one goroutine at a
+// time, Trim for any.
+type Log struct {
+	opt Options
+
+	// Of the goroutine that appends.
+	cur    *writing
+	last   uint64 // LSN of the last record appended
+	synced uint64 // highest LSN known to be durable
+	failed error
+
+	// The record on its way out: head, payload, filling.
+	head    [recordHead]byte
+	filling [align]byte
+	parts   [][]byte
+
+	mu  sync.Mutex // protects old and pool
+	old []*writing // segments before cur, oldest first
+	pool
+}
+
+// writing is a segment that this log made.
+type writing struct {
+	number uint64
+	seed   uint32
+	f      vfs.File // nil once it is full and durable
+	end    int64    // where the next record goes
+	last   uint64   // LSN of its last record, once it is full
+}
+
+// Create begins a log, or goes on with one, at a fresh segment whose first
+// record has the LSN next, one above that of the caller's checkpoint. That must
+// be durable, for everything the log held before is dropped.
+//
+// On return the segment is durable, provided that the folder itself is.
+func Create(fsys vfs.FS, opt Options, next uint64) (*Log, error) {
+	if next == 0 {
+		return nil, errors.New("create write-ahead log: records are counted from 1")
+	}
+	l := &Log{opt: opt, last: next - 1, synced: next - 1, pool: pool{fsys: fsys, opt: opt}}
+	if err := l.adopt(); err != nil {
+		return nil, fmt.Errorf("create write-ahead log: %w", err)
+	}
+	if err := l.turn(); err != nil {
+		return nil, fmt.Errorf("create write-ahead log: %w", err)
+	}
+	return l, nil
+}
+
+// Append adds one record of the type and of the parts, one after the other, and
+// gives its LSN. It has left the process on return and is not durable; the parts
+// are the caller's again.
+//
+// With [ErrFailed] the log takes nothing more. With any other error nothing was
+// appended and the log is as it was: the disk is full ([vfs.IsFull]), the record
+// [ErrTooLarge], or a new segment could not be made; it may be tried again, with
+// the same record or another. A record refused for a full disk may still be found
+// after a loss of power, unless a Sync succeeded meanwhile.
+func (l *Log) Append(typ byte, parts [][]byte) (lsn uint64, err error) {
+	if l.failed != nil {
+		return 0, l.failed
+	}
+	length := int64(0)
+	for _, p := range parts {
+		length += int64(len(p))
+	}
+	if length > l.opt.MaxRecord() {
+		return 0, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, length, l.opt.MaxRecord())
+	}
+	if l.cur.end+recordSize(length) > l.opt.segmentSize() {
+		if err := l.turn(); err != nil {
+			return 0, fmt.Errorf("append to write-ahead log: %w", err)
+		}
+	}
+	lsn = l.last + 1
+	l.gather(head{length: uint32(length), lsn: lsn, synced: l.synced, typ: typ}, parts)
+	_, err = l.cur.f.WritevAt(l.parts, l.cur.end)
+	clear(l.parts)
+	if err != nil {
+		return 0, l.undo(err)
+	}
+	l.cur.end += recordSize(length)
+	l.last = lsn
+	return lsn, nil
+}
+
+// gather lays the record out in l.parts.
+func (l *Log) gather(h head, parts [][]byte) {
+	h.put(&l.head)
+	size := recordHead + int64(h.length)
+	filling := l.filling[:recordSize(int64(h.length))-size]
+	l.parts = append(append(append(l.parts[:0], l.head[:]), parts...), filling)
+
+	crc := crc32.Update(l.cur.seed, castagnoli, l.head[:4])
+	crc = crc32.Update(crc, castagnoli, l.head[8:])
+	for _, p := range l.parts[1:] {
+		crc = crc32.Update(crc, castagnoli, p)
+	}
+	binary.LittleEndian.PutUint32(l.head[4:], crc)
+}
+
+// undo takes back a record that was written in part, so that later ones do not
+// stand behind half of it.
+func (l *Log) undo(cause error) error {
+	if !vfs.IsFull(cause) {
+		return l.fail(cause)
+	}
+	if err := l.cur.f.Truncate(l.cur.end); err != nil {
+		return l.fail(errors.Join(cause, err))
+	}
+	if err := reserve(l.cur.f, l.opt.segmentSize()); err != nil && !vfs.IsFull(err) {
+		return l.fail(errors.Join(cause, err))
+	}
+	return fmt.Errorf("append to write-ahead log: %w", cause)
+}
+
+// Sync makes all records appended so far durable and gives the LSN of the last.
+// Any error is [ErrFailed]: a failed fdatasync cannot be made good.
+func (l *Log) Sync() (uint64, error) {
+	if l.failed != nil {
+		return 0, l.failed
+	}
+	if l.synced == l.last {
+		return l.synced, nil
+	}
+	if err := l.syncOld(); err != nil {
+		return 0, l.fail(err)
+	}
+	if err := l.cur.f.Datasync(); err != nil {
+		return 0, l.fail(err)
+	}
+	l.synced = l.last
+	return l.synced, nil
+}
+
+// syncOld makes the full segments durable that are not.
+func (l *Log) syncOld() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.old {
+		if s.f == nil {
+			continue
+		}
+		if err := s.f.Datasync(); err != nil {
+			return err
+		}
+		if err := s.closeFile(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// turn goes on in a fresh segment.
+func (l *Log) turn() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s, err := l.begin(l.last+1, l.synced)
+	if err != nil {
+		if errors.Is(err, ErrFailed) {
+			l.failed = err
+		}
+		return err
+	}
+	full := l.cur
+	l.cur = s
+	if full == nil {
+		return nil
+	}
+	full.last = l.last
+	l.old = append(l.old, full)
+	if l.synced == l.last {
+		if err := full.closeFile(); err != nil {
+			return l.fail(err)
+		}
+	}
+	return nil
+}
+
+// Trim drops the segments all of whose records have an LSN of at most through,
+// or keeps them to be used again. The caller's checkpoint at through must be
+// durable. After an error the rest is tried again by the next call.
+func (l *Log) Trim(through uint64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(l.old) > 0 && l.old[0].last <= through {
+		s := l.old[0]
+		if err := s.closeFile(); err != nil {
+			return fmt.Errorf("trim write-ahead log: %w", err)
+		}
+		if err := l.drop(segmentName(s.number), s.number); err != nil {
+			return fmt.Errorf("trim write-ahead log: %w", err)
+		}
+		l.old = l.old[1:]
+	}
+	return nil
+}
+
+func (s *writing) closeFile() error {
+	if s.f == nil {
+		return nil
+	}
+	f := s.f
+	s.f = nil
+	return f.Close()
+}
+
+// Close releases the files. It makes nothing durable. The log then takes nothing
+// more.
+func (l *Log) Close() error {
+	if l.failed == nil {
+		l.failed = fmt.Errorf("%w: it is closed", ErrFailed)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	err := l.cur.closeFile()
+	for _, s := range l.old {
+		err = errors.Join(err, s.closeFile())
+	}
+	return err
+}
+
+func (l *Log) fail(cause error) error {
+	l.failed = fmt.Errorf("%w: %w", ErrFailed, cause)
+	return l.failed
+}

@@ -1,0 +1,135 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+
+	"github.com/dalog-project/dalog/internal/vfs"
+)
+
+// maxSpares is how many segments are kept to be used again: overwriting a file
+// is cheaper to make durable than filling a new one, and cannot meet a full disk.
+const maxSpares = 1
+
+// pool makes segments and takes them back.
+type pool struct {
+	fsys vfs.FS
+	opt  Options
+
+	number uint64   // of the segment made last
+	spares []string // names of files of the right size
+}
+
+// adopt takes over what an earlier log left behind: every segment is dropped.
+func (p *pool) adopt() error {
+	entries, err := p.fsys.ReadDir(".")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		number, suffix, ok := parseName(e.Name)
+		if !ok {
+			continue
+		}
+		p.number = max(p.number, number)
+		if suffix == segmentSuffix || suffix == spareSuffix {
+			if err := p.drop(e.Name, number); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// drop keeps a segment as a spare, or removes it.
+func (p *pool) drop(name string, number uint64) error {
+	info, err := p.fsys.Lstat(name)
+	if err != nil {
+		return ignoreMissing(err)
+	}
+	spare := spareName(number)
+	if len(p.spares) >= maxSpares || slices.Contains(p.spares, spare) || info.Size != p.opt.segmentSize() {
+		return ignoreMissing(p.fsys.Remove(name))
+	}
+	if name != spare {
+		if err := p.fsys.Rename(name, spare); err != nil {
+			return ignoreMissing(err)
+		}
+	}
+	p.spares = append(p.spares, spare)
+	return nil
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// begin makes a segment for records from first on: the space is reserved, and
+// header and name are durable before the first record is written. After an error
+// other than ErrFailed it may be tried again; the number is used up, because
+// a file of that name may be left.
+func (p *pool) begin(first, synced uint64) (*writing, error) {
+	p.number++
+	name := segmentName(p.number)
+	f, err := p.makeFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("make segment: %w", err)
+	}
+	h := header{number: p.number, store: p.opt.Store, first: first, synced: synced}
+	if _, err := f.WriteAt(h.encode(), 0); err != nil {
+		return nil, fmt.Errorf("make segment: %w", errors.Join(err, f.Close(), p.fsys.Remove(name)))
+	}
+	err = f.Datasync()
+	if err == nil {
+		err = p.fsys.SyncDir(".")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: make segment: %w", ErrFailed, errors.Join(err, f.Close()))
+	}
+	return &writing{number: h.number, seed: seed(h.number, h.store), f: f, end: headerSize}, nil
+}
+
+// makeFile gives a file of the segment's size under its name, from the spares if
+// there is one.
+func (p *pool) makeFile(name string) (vfs.File, error) {
+	for len(p.spares) > 0 {
+		last := len(p.spares) - 1
+		f, err := p.fsys.OpenFile(p.spares[last], os.O_RDWR, 0)
+		if errors.Is(err, fs.ErrNotExist) {
+			p.spares = p.spares[:last]
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := p.fsys.Rename(p.spares[last], name); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		p.spares = p.spares[:last]
+		return f, nil
+	}
+	f, err := p.fsys.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := reserve(f, p.opt.segmentSize()); err != nil {
+		return nil, errors.Join(err, f.Close(), p.fsys.Remove(name))
+	}
+	return f, nil
+}
+
+// reserve reserves the space of a segment where the file system can do that;
+// elsewhere the file grows record by record.
+func reserve(f vfs.File, size int64) error {
+	err := f.Allocate(size)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,153 @@
+package wal
+
+import (
+	"os"
+
+	"github.com/dalog-project/dalog/internal/vfs"
+)
+
+// segment is a segment file as it was found.
+type segment struct {
+	number uint64
+	name   string
+	size   int64
+	// header counts only if valid: readable, and of this very segment. A file
+	// that was about to be used again may have none.
+	header header
+	valid  bool
+}
+
+// listSegments looks at all segments, in order.
+func listSegments(fsys vfs.FS, store [16]byte) ([]segment, error) {
+	entries, err := fsys.ReadDir(".")
+	if err != nil {
+		return nil, err
+	}
+	var list []segment
+	for _, e := range entries {
+		number, suffix, ok := parseName(e.Name)
+		if !ok || suffix != segmentSuffix {
+			continue
+		}
+		s := segment{number: number, name: e.Name}
+		if err := s.look(fsys); err != nil {
+			return nil, err
+		}
+		switch {
+		case s.valid && s.header.version != version:
+			return nil, &VersionError{Segment: number, Version: s.header.version}
+		case s.valid && s.header.number != number:
+			s.valid = false
+		case s.valid && s.header.store != store:
+			return nil, &StoreError{Segment: number, Store: s.header.store, Own: store}
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+// look reads the size and the header.
+func (s *segment) look(fsys vfs.FS) error {
+	f, err := fsys.OpenFile(s.name, os.O_RDONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	s.size = info.Size
+	if s.size < headerSize {
+		return nil
+	}
+	var b [headerSize]byte
+	if _, err := f.ReadAt(b[:], 0); err != nil {
+		return err
+	}
+	s.header, s.valid = decodeHeader(b[:])
+	return nil
+}
+
+// records are the records of one open segment.
+type records struct {
+	window
+	seed uint32
+}
+
+func (s *segment) open(fsys vfs.FS, store [16]byte) (*records, error) {
+	f, err := fsys.OpenFile(s.name, os.O_RDONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &records{window: window{f: f, size: s.size}, seed: seed(s.number, store)}, nil
+}
+
+// badRecord is why there is no record at an offset.
+type badRecord string
+
+func (b badRecord) Error() string { return string(b) }
+
+const (
+	errNoRoom   badRecord = "the segment ends here"
+	errHead     badRecord = "this is not the head of a record"
+	errChecksum badRecord = "its checksum is wrong"
+)
+
+// at reads the record at off: a badRecord if there is none, any other error if
+// the file cannot be read. The payload is valid until the next call.
+func (r *records) at(off int64) (h head, payload []byte, err error) {
+	room := r.size - off
+	if room < recordHead {
+		return head{}, nil, errNoRoom
+	}
+	b, err := r.bytes(off, recordHead)
+	if err != nil {
+		return head{}, nil, err
+	}
+	h, ok := decodeHead(b, room)
+	if !ok {
+		return h, nil, errHead
+	}
+	b, err = r.bytes(off, int(recordSize(int64(h.length))))
+	if err != nil {
+		return h, nil, err
+	}
+	if checksum(r.seed, b) != h.crc {
+		return h, nil, errChecksum
+	}
+	return h, b[recordHead : recordHead+int(h.length)], nil
+}
+
+// maxSearch bounds how many bytes [records.search] sums up in heads that turn
+// out to be none, so that contents made to look like heads cannot hold it up.
+const maxSearch = 1 << 30
+
+const errSearch badRecord = "too much behind it looks like records and is none"
+
+// search finds the first record at or behind off whose head fits, -1 if none;
+// errSearch if that cannot be told.
+func (r *records) search(off int64, fits func(head) bool) (int64, head, error) {
+	spent := int64(0)
+	for ; r.size-off >= recordHead; off += align {
+		b, err := r.bytes(off, recordHead)
+		if err != nil {
+			return 0, head{}, err
+		}
+		h, ok := decodeHead(b, r.size-off)
+		if !ok || !fits(h) {
+			continue
+		}
+		h, _, err = r.at(off)
+		if err == nil {
+			return off, h, nil
+		}
+		if err != errChecksum {
+			return 0, head{}, err
+		}
+		if spent += int64(h.length); spent > maxSearch {
+			return 0, head{}, errSearch
+		}
+	}
+	return -1, head{}, nil
+}
