@@ -41,7 +41,7 @@ const (
 
 // get returns an empty batch with room for size bytes.
 func (p *batchPools) get(size int) *batch {
-	class := max(bits.Len(uint(size-1)), minPooled)
+	class := max(bits.Len(uint(max(size, 1)-1)), minPooled)
 	if class <= maxPooled {
 		if b, ok := p[class-minPooled].Get().(*batch); ok {
 			return b

@@ -38,7 +38,7 @@ func (s *Store) Run(ctx context.Context) error {
 	err := s.work(ctx)
 	stopSyncer()
 	if err == nil {
-		err = s.folder.syncDirty()
+		err = s.folder.syncDirty() // many at a time; closing goes one by one
 	}
 	if err = cmp.Or(err, s.folder.closeAll()); err != nil {
 		s.fail(err)

@@ -1,17 +1,24 @@
 package logstore
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/dalog-project/dalog/internal/syslog"
+	"github.com/dalog-project/dalog/internal/vfs/vfstest"
 )
 
 var testPeer = &syslog.Peer{Addr: netip.MustParseAddr("172.31.20.5"), Name: "172.31.20.5"}
@@ -87,4 +94,68 @@ func lines(n int, programs ...string) []syslog.Message {
 		msgs[i] = message(programs[i%len(programs)], fmt.Sprintf("line %d", i))
 	}
 	return msgs
+}
+
+// twinStore opens a Store on a file system in memory.
+func twinStore(t testing.TB, d *vfstest.Disk, cfg Config) *Store {
+	t.Helper()
+	s, err := open(cfg.withDefaults(), d.FS())
+	require.NoError(t, err)
+	return s
+}
+
+// onDisk is the content of a file on the file system in memory.
+func onDisk(t testing.TB, d *vfstest.Disk, name string) string {
+	t.Helper()
+	f, err := d.Outside().OpenFile(name, os.O_RDONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "(missing)"
+	}
+	require.NoError(t, err)
+	defer f.Close()
+	info, err := f.Stat()
+	require.NoError(t, err)
+	b, err := io.ReadAll(io.NewSectionReader(f, 0, info.Size))
+	require.NoError(t, err)
+	return string(b)
+}
+
+// outsideAppend adds to a file as another process would.
+func outsideAppend(t testing.TB, d *vfstest.Disk, name, text string) {
+	t.Helper()
+	f, err := d.Outside().OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	require.NoError(t, err)
+	defer f.Close()
+	_, err = f.Append([][]byte{[]byte(text)})
+	require.NoError(t, err)
+}
+
+// logBuffer collects what a Store logs.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+func (l *logBuffer) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
+// eventually polls until ok holds.
+func eventually(t testing.TB, ok func() bool, what string) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("not within 20 s: " + what)
+		}
+	}
 }

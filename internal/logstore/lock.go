@@ -29,7 +29,8 @@ func (e *LockedError) Error() string {
 	return fmt.Sprintf("%s already uses the state folder %s: stop it, or use another log folder", who, e.Dir)
 }
 
-// lock locks the state folder for this process until the file is closed.
+// lock locks the state folder for this process until the file is closed. A full
+// disk does not keep it from that, only from saying who holds the lock.
 func lock(state vfs.FS, dir string) (vfs.File, error) {
 	f, err := state.Lock(lockName)
 	if errors.Is(err, vfs.ErrLocked) {
@@ -43,7 +44,7 @@ func lock(state vfs.FS, dir string) (vfs.File, error) {
 	if err == nil {
 		_, err = f.WriteAt(append(pid, '\n'), 0)
 	}
-	if err != nil {
+	if err != nil && !vfs.IsFull(err) {
 		f.Close()
 		return nil, err
 	}

@@ -58,17 +58,13 @@ func (s *Store) OpenFile(name string) (*Snapshot, error) {
 		f.Close()
 		return nil, err
 	}
-	sn := &Snapshot{Name: name, Size: size, ModTime: info.ModTime, file: f}
-	sn.etag = fmt.Sprintf(`"%x-%x-%x"`, id.Inode, id.Birth, size)
-	if s.router.lookup(name) == nil {
-		sn.etag = fmt.Sprintf(`"%x-%x-%x-%x"`, id.Inode, id.Birth, size, info.ModTime.UnixNano())
-	}
-	return sn, nil
+	return &Snapshot{
+		Name: name, Size: size, ModTime: info.ModTime, file: f,
+		etag: fmt.Sprintf(`"%x-%x-%x-%x"`, id.Inode, id.Birth, size, info.ModTime.UnixNano()),
+	}, nil
 }
 
-// ETag is a strong entity tag (RFC 9110, section 8.8.3) with its quotes. That
-// of a file which the Store writes depends on its length alone, because bytes
-// once written stay.
+// ETag is a strong entity tag (RFC 9110, section 8.8.3) with its quotes.
 func (sn *Snapshot) ETag() string { return sn.etag }
 
 // File is the open file, for sendfile; nil where there is no such thing. Its

@@ -116,8 +116,8 @@ func open(cfg Config, logs vfs.FS) (*Store, error) {
 	return s, nil
 }
 
-// createStandard creates the standard files that are missing. A name that is
-// not fit to be written to is an alarm, not an error.
+// createStandard creates the standard files that are missing. A name that
+// something else has, and a full disk, are alarms, not errors.
 func (s *Store) createStandard() error {
 	now := time.Now()
 	for _, r := range standardRoutes {
@@ -127,11 +127,12 @@ func (s *Store) createStandard() error {
 			if err == nil {
 				continue
 			}
-			if _, missing := s.folder.fs.Lstat(name); missing != nil || !isRefusal(err) {
+			_, missing := s.folder.fs.Lstat(name)
+			if !vfs.IsFull(err) && (missing != nil || !isRefusal(err)) {
 				return err
 			}
 			if f.alarm.due() {
-				s.log.Error("a log file cannot be written: its lines will go to the overflow file", "file", name, "error", err)
+				s.log.Error("a standard log file cannot be written", "file", name, "error", err)
 			}
 		}
 	}
