@@ -40,16 +40,21 @@ func (s *Server) accept(ctx context.Context, l listener) error {
 			if ctx.Err() != nil { // its deadline took the place of the one for stopping
 				setDeadline(l.Listener, time.Now().Add(acceptGrace))
 			}
-			backoff = min(max(2*backoff, 10*time.Millisecond), time.Second)
+			backoff = nextBackoff(backoff)
 			sleep(ctx, backoff)
 		case errors.Is(err, net.ErrClosed):
 			return err
 		default: // such as ECONNABORTED, ENOBUFS: of this peer, or passing
 			s.log.Warn("accept failed", "addr", l.endpoint.Address, "err", err)
-			backoff = min(max(2*backoff, 10*time.Millisecond), time.Second)
+			backoff = nextBackoff(backoff)
 			sleep(ctx, backoff)
 		}
 	}
+}
+
+// nextBackoff doubles from 10 ms to 1 s.
+func nextBackoff(d time.Duration) time.Duration {
+	return min(max(2*d, 10*time.Millisecond), time.Second)
 }
 
 func setDeadline(l net.Listener, t time.Time) {
@@ -83,7 +88,7 @@ func sleep(ctx context.Context, d time.Duration) {
 // peerAddr is the address of the far end; invalid for a local socket.
 func peerAddr(a net.Addr) netip.Addr {
 	if tcp, ok := a.(*net.TCPAddr); ok {
-		return tcp.AddrPort().Addr().Unmap()
+		return tcp.AddrPort().Addr().Unmap().WithZone("")
 	}
 	return netip.Addr{}
 }

@@ -314,6 +314,9 @@ func (c *conn) close() {
 		c.release()
 	}
 	c.share.set(0)
+	if c.protocol == Undecided {
+		c.srv.counts.connections[Undecided].Add(1)
+	}
 	if c.secure != nil {
 		c.secure.tls.Close()
 	}

@@ -34,7 +34,7 @@ func (c *conn) deliver(data []byte, end bool) (done int) {
 	c.srv.counts.bytes[c.protocol].Add(uint64(done))
 	c.peer.bytes.Add(uint64(done))
 	c.countFrames()
-	if c.framer.Err() != nil {
+	if c.framer.Err() != nil && !end {
 		c.refuse(Unframeable, "")
 	}
 	return done

@@ -35,6 +35,7 @@ type packetSocket struct {
 	net.PacketConn
 	endpoint  Endpoint
 	inherited bool
+	buffer    int // receive buffer in bytes, as the kernel accounts them
 }
 
 // keepAlive finds peers that are gone without a word in about three minutes;

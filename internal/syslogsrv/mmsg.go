@@ -122,19 +122,19 @@ func (d *datagrams) dropped(i int) (count uint32, ok bool) {
 // prepareDatagrams asks for large receive buffers, past the system's limit
 // where the process may, and for the count of drops.
 func (s *Server) prepareDatagrams() error {
-	for _, p := range s.packets {
+	for i := range s.packets {
+		p := &s.packets[i]
 		raw, err := p.PacketConn.(syscall.Conn).SyscallConn()
 		if err != nil {
 			return err
 		}
-		got := 0
 		err = control(raw, func(fd int) (err error) {
 			if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, s.cfg.UDPBuffer) != nil {
 				if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, s.cfg.UDPBuffer); err != nil {
 					return err
 				}
 			}
-			if got, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF); err != nil {
+			if p.buffer, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF); err != nil {
 				return err
 			}
 			return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1)
@@ -142,7 +142,7 @@ func (s *Server) prepareDatagrams() error {
 		if err != nil {
 			return fmt.Errorf("prepare socket %s: %w", p.endpoint, err)
 		}
-		s.log.Debug("receive buffer", "addr", p.endpoint, "bytes", got/2) // the kernel doubles it for its own use
+		s.log.Debug("receive buffer", "addr", p.endpoint, "bytes", p.buffer)
 	}
 	return nil
 }

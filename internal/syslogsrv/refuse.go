@@ -14,6 +14,7 @@ type Reason int
 // The names of the reasons are part of the metrics.
 const (
 	NotAllowed    Reason = iota // the peer's address is in no allowed prefix
+	ReaderRefused               // the same on a port for reading
 	TooMany                     // connections in all
 	TooManyOfPeer               // connections of one peer
 	NoDescriptors               // the process or the system is out of file descriptors
@@ -34,7 +35,7 @@ const (
 )
 
 var reasonNames = [reasons]string{
-	NotAllowed: "peer_not_allowed", TooMany: "max_connections", TooManyOfPeer: "max_connections_per_peer",
+	NotAllowed: "peer_not_allowed", ReaderRefused: "reader_not_allowed", TooMany: "max_connections", TooManyOfPeer: "max_connections_per_peer",
 	NoDescriptors: "no_descriptors", TLSNotOffered: "tls_not_configured", TLSRequired: "tls_required",
 	TLSFailed: "tls_failed", TLSTimeout: "tls_timeout", NotSyslog: "http", RELPSession: "relp_not_served",
 	RELPSequence: "relp_sequence", ProxyUnlisted: "proxy_not_listed", ProxyBad: "proxy_bad",
@@ -46,6 +47,7 @@ func (r Reason) String() string { return reasonNames[r] }
 // hints tell the operator what to do where that is not plain.
 var hints = [reasons]string{
 	NotAllowed:    "allow its network with --allow",
+	ReaderRefused: "allow its network with --allow",
 	TooMany:       "raise --max-connections",
 	TooManyOfPeer: "raise --max-connections-per-peer",
 	NoDescriptors: "raise the limit of open files (LimitNOFILE, ulimit -n)",
@@ -58,8 +60,11 @@ const (
 	refusalEvery = time.Minute
 	// refusalKeys bounds the pairs that are told apart; above, peers are
 	// logged together.
-	refusalKeys = 1000
+	refusalKeys = 256
 )
+
+// Refuse counts and logs what another listener refused by the same rules.
+func (s *Server) Refuse(reason Reason, peer netip.Addr) { s.refused.add(reason, peer, "") }
 
 // refusals counts what was refused, and logs each reason of each peer when it
 // first occurs and from then on once a minute at most, with the count.

@@ -83,7 +83,7 @@ func Listen(cfg Config) (*Server, error) {
 		if socket.Listener != nil {
 			s.listeners = append(s.listeners, listener{socket.Listener, socket.Endpoint})
 		} else {
-			s.packets = append(s.packets, packetSocket{socket.Packets, socket.Endpoint, true})
+			s.packets = append(s.packets, packetSocket{PacketConn: socket.Packets, endpoint: socket.Endpoint, inherited: true})
 		}
 	}
 	if err := s.bind(cfg.Listen); err != nil {
@@ -144,9 +144,11 @@ func (s *Server) Run(ctx context.Context, sink Sink) error {
 		group.Go(func() error { return s.accept(ctx, l) })
 	}
 	group.Go(func() error { return s.housekeep(ctx) })
+	var lostBefore uint64
 	group.Go(func() error {
 		<-ctx.Done()
 		s.stopping.deadline.Store(time.Now().Add(s.cfg.DrainTimeout).UnixNano())
+		lostBefore = s.counts.lost.Load()
 		s.stopping.begun.Store(true)
 		s.drainAll()
 		// Whoever is held by the Sink gets as long again.
@@ -159,7 +161,7 @@ func (s *Server) Run(ctx context.Context, sink Sink) error {
 	if err != nil {
 		return fmt.Errorf("receive syslog: %w", err)
 	}
-	if s.refused.counts[DrainTimedOut].Load() > 0 {
+	if s.refused.counts[DrainTimedOut].Load() > 0 || s.counts.lost.Load() > lostBefore {
 		return ErrNotDrained
 	}
 	return nil

@@ -20,6 +20,10 @@ const (
 	// localSlot holds what a local socket's default send buffer allows.
 	localSlot  = 256 << 10
 	localSlots = 8
+
+	// minDatagramCost is less than the kernel takes out of the receive buffer
+	// for any datagram.
+	minDatagramCost = 512
 )
 
 // datagramReceiver serves one datagram socket.
@@ -43,6 +47,7 @@ func (s *Server) receive(ctx context.Context, socket packetSocket) error {
 	if socket.endpoint.Network == Unixgram {
 		slots, size = localSlots, localSlot
 	}
+	backoff, drained := time.Duration(0), 0
 	r := &datagramReceiver{srv: s, in: newDatagrams(raw, slots, size), msgs: make([]syslog.Message, slots)}
 	for _, zone := range s.rules.zones {
 		r.parsers = append(r.parsers, syslog.Parser{Zone: zone})
@@ -53,10 +58,17 @@ func (s *Server) receive(ctx context.Context, socket packetSocket) error {
 		n, err := r.in.receive()
 		switch {
 		case err == nil:
-			if err := r.handle(n); err != nil && s.stopping.begun.Load() {
-				return nil
+			backoff = 0
+			r.handle(0, n)
+			if s.stopping.begun.Load() {
+				drained += n
 			}
 			if s.stopping.expired() {
+				// The queue at the time of the stop was bounded; who sends
+				// on without end cannot hide that it was read.
+				if drained < socket.buffer/minDatagramCost && readable(socket.PacketConn.(syscall.Conn)) {
+					s.refused.add(DrainTimedOut, netip.Addr{}, socket.endpoint.String())
+				}
 				return nil
 			}
 		case errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() != nil:
@@ -68,61 +80,76 @@ func (s *Server) receive(ctx context.Context, socket packetSocket) error {
 			return err
 		default:
 			s.log.Warn("receive failed", "addr", socket.endpoint.Address, "err", err)
-			sleep(ctx, 10*time.Millisecond)
+			backoff = nextBackoff(backoff)
+			sleep(ctx, backoff)
 		}
 	}
 }
 
-// handle parses n datagrams and hands them over.
-func (r *datagramReceiver) handle(n int) error {
+// handle parses the datagrams from lo to hi and hands them over. Should one of
+// them bring the parser down, the others are done without it.
+func (r *datagramReceiver) handle(lo, hi int) {
+	parsed := false
 	defer func() {
-		if fault := recover(); fault != nil {
-			r.srv.fault(netip.Addr{}, fault, debug.Stack())
+		fault := recover()
+		switch {
+		case fault == nil:
+		case parsed || hi-lo == 1:
+			r.srv.fault(r.in.from(lo), fault, debug.Stack())
+		default:
+			for i := lo; i < hi; i++ {
+				r.handle(i, i+1)
+			}
 		}
 	}()
 	s := r.srv
 	received := time.Now()
-	msgs := r.msgs[:0]
-	size := 0
-	for i := range n {
-		from := r.in.from(i)
-		if r.last == nil || r.last.Addr != from {
-			if !s.rules.allows(from) {
-				s.refused.add(NotAllowed, from, "")
-				continue
-			}
-			r.last = s.peers.get(from)
-			r.last.speaks(Datagram, false)
+	n := 0
+	for i := lo; i < hi; i++ {
+		if r.parse(i, received, &r.msgs[n]) {
+			n++
 		}
-		data, truncated := r.in.datagram(i)
-		size += len(data)
-		r.last.bytes.Add(uint64(len(data)))
-		message := syslog.Datagram(data)
-		m := &r.msgs[len(msgs)]
-		if len(message) > s.cfg.MaxMessage {
-			message, truncated = message[:s.cfg.MaxMessage], true
-		}
-		r.parsers[r.last.zone].Parse(message, received, m)
-		if len(message) == 0 || m.Empty() {
-			s.counts.empty.Add(1)
-			continue
-		}
-		if truncated {
-			m.Flags |= syslog.Truncated
-		}
-		m.From = &r.last.Peer
-		r.last.saw(received, 1)
-		msgs = r.msgs[:len(msgs)+1]
 	}
-	s.counts.bytes[Datagram].Add(uint64(size))
-	if dropped, ok := r.in.dropped(n - 1); ok && dropped != r.dropped {
+	parsed = true
+	if dropped, ok := r.in.dropped(hi - 1); ok && dropped != r.dropped {
 		s.counts.dropped.Add(uint64(dropped - r.dropped)) // wraps as the kernel's count does
 		r.dropped = dropped
 	}
-	if len(msgs) == 0 {
-		return nil
+	if n > 0 {
+		s.submit(received, r.msgs[:n], Datagram) // counts what it cannot hand over
 	}
-	return s.submit(received, msgs, Datagram)
+}
+
+// parse reads the i-th datagram into m. It answers false where there is no
+// message to be had.
+func (r *datagramReceiver) parse(i int, received time.Time, m *syslog.Message) bool {
+	s := r.srv
+	if from := r.in.from(i); r.last == nil || r.last.Addr != from {
+		if !s.rules.allows(from) {
+			s.refused.add(NotAllowed, from, "")
+			return false
+		}
+		r.last = s.peers.get(from)
+		r.last.speaks(Datagram, false)
+	}
+	data, truncated := r.in.datagram(i)
+	s.counts.bytes[Datagram].Add(uint64(len(data)))
+	r.last.bytes.Add(uint64(len(data)))
+	message := syslog.Datagram(data)
+	if len(message) > s.cfg.MaxMessage {
+		message, truncated = message[:s.cfg.MaxMessage], true
+	}
+	r.parsers[r.last.zone].Parse(message, received, m)
+	if len(message) == 0 || m.Empty() {
+		s.counts.empty.Add(1)
+		return false
+	}
+	if truncated {
+		m.Flags |= syslog.Truncated
+	}
+	m.From = &r.last.Peer
+	r.last.saw(received, 1)
+	return true
 }
 
 // close closes the socket, and removes the file of a local one that this
