@@ -1,6 +1,9 @@
 package syslog
 
-import "strconv"
+import (
+	"bytes"
+	"strconv"
+)
 
 // AppendRFC5424 appends a message of RFC 5424 without line end, in the form
 // that syslog-ng's syslog() destination has: version 1, whole seconds with a
@@ -11,6 +14,11 @@ import "strconv"
 // long for it is cut; text stands as it is. A Timestamp that is not valid
 // becomes "-".
 func AppendRFC5424(dst []byte, pri uint8, at Timestamp, host, program string, sequence uint64, text []byte) []byte {
+	dst = appendHeader(dst, pri, at, host, program, sequence)
+	return append(dst, text...)
+}
+
+func appendHeader(dst []byte, pri uint8, at Timestamp, host, program string, sequence uint64) []byte {
 	dst = appendPri(dst, pri)
 	dst = append(dst, '1', ' ')
 	dst = at.AppendRFC3339(dst, 0)
@@ -20,25 +28,21 @@ func AppendRFC5424(dst []byte, pri uint8, at Timestamp, host, program string, se
 	dst = appendField(dst, program, 48)
 	dst = append(dst, ` - - [meta sequenceId="`...)
 	dst = strconv.AppendUint(dst, sequence, 10)
-	dst = append(dst, `"] `...)
-	return append(dst, text...)
+	return append(dst, `"] `...)
 }
 
 // AppendOctetRFC5424 appends what AppendRFC5424 does and a LF, as one frame of
 // RFC 6587, section 3.4.1: the count includes the LF.
 func AppendOctetRFC5424(dst []byte, pri uint8, at Timestamp, host, program string, sequence uint64, text []byte) []byte {
-	const room = "0000000000 "
+	const room = "00000000000000000000 "
 	start := len(dst)
 	dst = append(dst, room...)
-	dst = AppendRFC5424(dst, pri, at, host, program, sequence, text)
-	dst = append(dst, '\n')
-
-	body := dst[start+len(room):]
-	var digits [20]byte
-	count := append(strconv.AppendUint(digits[:0], uint64(len(body)), 10), ' ')
-	n := copy(dst[start:], count)
-	copy(dst[start+n:], body)
-	return dst[:start+n+len(body)]
+	dst = appendHeader(dst, pri, at, host, program, sequence)
+	header := dst[start+len(room):]
+	count := strconv.AppendUint(dst[:start], uint64(len(header)+len(text)+1), 10)
+	dst = append(append(count, ' '), header...) // moves the header to where the count ends
+	dst = append(dst, text...)
+	return append(dst, '\n')
 }
 
 // AppendBSD appends a message of RFC 3164 and a LF. at must be valid. LF and
@@ -51,6 +55,9 @@ func AppendBSD(dst []byte, pri uint8, at Timestamp, host, program string, text [
 	dst = append(dst, ' ')
 	dst = appendField(dst, program, 255)
 	dst = append(dst, ':', ' ')
+	if bytes.IndexByte(text, '\n') < 0 && bytes.IndexByte(text, 0) < 0 {
+		return append(append(dst, text...), '\n')
+	}
 	for _, c := range text {
 		switch c {
 		case '\n':

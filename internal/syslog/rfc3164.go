@@ -74,8 +74,10 @@ func (p *Parser) headTime(s []byte, afterPri bool, received int64, m *Message) (
 	if n := p.bsdTime(s, received, m); n > 0 {
 		return s[n:], dated
 	}
-	if n := epochTime(s, m); afterPri && n > 0 {
-		return s[n:], dated
+	if afterPri {
+		if n := epochTime(s, m); n > 0 {
+			return s[n:], dated
+		}
 	}
 	return p.ciscoHead(s, received, m)
 }
@@ -111,16 +113,9 @@ func readHostAndTag(b []byte, m *Message) {
 	if bytes.HasPrefix(b, lastMessage) {
 		return
 	}
-	end := bytes.IndexByte(b, ' ')
-	if end < 0 {
-		end = len(b)
-	}
-	if isHost(b[:end]) {
+	if end := wordEnd(b); isHost(b[:end]) {
 		m.Host = b[:end]
-		b = b[end:]
-		if len(b) > 0 {
-			b = b[1:]
-		}
+		b = b[min(end+1, len(b)):]
 		m.Text = b
 		if len(b) >= 3 && b[0] == ':' && b[1] == ' ' && b[2] == '%' {
 			b = b[2:] // Cisco ASA: "host : %ASA-..."

@@ -2,89 +2,87 @@ package syslog
 
 import "bytes"
 
+// maxTime is the longest time column, in bytes, that is passed over where it
+// cannot be read. RFC 5424 needs 32.
+const maxTime = 64
+
 // parse5424 reads a message of RFC 5424, section 6, b being what stands behind
-// the priority. It answers false, m being as before, where b is none:
-// that is where it does not begin with a version, a blank, and a time or "-".
+// the priority. It answers false, with m as it was, where b is none: a version,
+// a blank, and a time or "-" make one.
 func (p *Parser) parse5424(b []byte, afterPri bool, received int64, m *Message) bool {
+	flags := m.Flags
 	version, b, ok := readVersion(b)
 	if !ok {
 		return false
 	}
-	head := *m
-	m.Version = version
-
+	hasTime := b[0] != '-'
 	switch {
-	case len(b) >= 2 && b[0] == '-' && b[1] == ' ' && afterPri:
+	case !hasTime && len(b) > 1 && b[1] == ' ' && afterPri:
 		b = b[2:]
-	case len(b) >= 5 && b[4] == '-' && isDigit(b[0]) && isDigit(b[1]) && isDigit(b[2]) && isDigit(b[3]):
-		b = p.column5424Time(b, received, m)
+	case hasTime && len(b) > 4 && b[4] == '-' && isDigit(b[0]) && isDigit(b[1]) && isDigit(b[2]) && isDigit(b[3]):
+		b, ok = p.timeColumn(b, received, m)
 	default:
-		*m = head
 		return false
 	}
-
+	m.Version = version
 	m.Host, b = column(b, m)
 	m.Program, b = column(b, m)
 	m.PID, b = column(b, m)
 	m.MsgID, b = column(b, m)
 	incomplete := m.Flags&ShortHeader != 0
-	if n, none := sdLen(b); n > 0 {
-		if !none {
+	if n := sdLen(b); n > 0 {
+		if b[0] == '[' {
 			m.SD = b[:n]
 		}
-		b = b[n:]
-		if len(b) > 0 {
-			b = b[1:]
-		}
+		m.Text = b[min(n+1, len(b)):]
 	} else {
 		m.Flags |= ShortHeader
+		m.Text = b
 	}
-	m.Text = b
 
 	// The less the beginning says, the more the rest must: text may begin with
 	// a number and a dash, too.
-	noTime := !m.Time.Valid && m.Flags&BadTime == 0
-	badTime := !m.Time.Valid && !noTime
 	switch {
-	case noTime && incomplete,
-		badTime && (version != 1 || !afterPri),
+	case !ok,
+		!hasTime && incomplete,
+		hasTime && !m.Time.Valid && (version != 1 || !afterPri),
 		version != 1 && m.Flags&ShortHeader != 0:
-		*m = head
+		*m = Message{Pri: m.Pri, Flags: flags, From: m.From}
 		return false
 	}
 	return true
 }
 
-// readVersion reads 1 to 3 digits and the blank behind them.
+// readVersion reads 1 to 3 digits and a blank, behind which there is more.
 func readVersion(b []byte) (version uint16, rest []byte, ok bool) {
-	for i := 0; i < len(b) && i <= 3; i++ {
+	for i := 0; i < len(b)-1 && i <= 3; i++ {
 		switch c := b[i]; {
 		case isDigit(c):
 			version = version*10 + uint16(c-'0')
 		case c == ' ' && i > 0 && b[0] != '0':
 			return version, b[i+1:], true
 		default:
-			return 0, b, false
+			return 0, nil, false
 		}
 	}
-	return 0, b, false
+	return 0, nil, false
 }
 
-// column5424Time reads the time at the start of b. One that cannot be read is
-// passed over up to the next blank.
-func (p *Parser) column5424Time(b []byte, received int64, m *Message) []byte {
+// timeColumn reads the time at the start of b and the blank behind it. A time
+// that cannot be read is passed over up to the next blank, unless that is too
+// far away for it to have been a time.
+func (p *Parser) timeColumn(b []byte, received int64, m *Message) (rest []byte, ok bool) {
 	t, n, leap := p.isoTime(b, true, received)
-	if n == 0 || n < len(b) && b[n] != ' ' {
+	if n > 0 && (n == len(b) || b[n] == ' ') {
+		setTime(m, t, leap)
+	} else {
 		m.Flags |= BadTime
-		_, rest := column(b, m)
-		return rest
+		n = wordEnd(b)
 	}
-	setTime(m, t, leap)
 	if n == len(b) {
 		m.Flags |= ShortHeader
-		return nil
 	}
-	return b[n+1:]
+	return b[min(n+1, len(b)):], n <= maxTime
 }
 
 // column takes the text up to the next blank, "-" being none, and the blank.
@@ -96,42 +94,38 @@ func column(b []byte, m *Message) (field, rest []byte) {
 	} else {
 		rest = b[i+1:]
 	}
-	field = b[:i]
-	if len(field) == 1 && field[0] == '-' {
+	if i == 1 && b[0] == '-' {
 		return nil, rest
 	}
-	if len(field) > maxField {
-		field = field[:maxField]
+	if i > maxField {
 		m.Flags |= Truncated
+		i = maxField
 	}
-	return field, rest
+	return b[:i], rest
 }
 
 // sdLen is the length of the structured data at the start of b (RFC 5424,
-// section 6.3), which a blank or the end must follow; 0 where there is none.
-// none tells the nil value.
-func sdLen(b []byte) (n int, none bool) {
-	if len(b) == 0 {
-		return 0, false
-	}
-	if b[0] == '-' {
+// section 6.3), or of its nil value, which a blank or the end must follow;
+// 0 where there is none.
+func sdLen(b []byte) int {
+	if len(b) > 0 && b[0] == '-' {
 		if len(b) == 1 || b[1] == ' ' {
-			return 1, true
+			return 1
 		}
-		return 0, false
+		return 0
 	}
-	i := 0
-	for i < len(b) && b[i] == '[' {
-		n := sdElement(b[i:])
-		if n == 0 {
-			return 0, false
+	n := 0
+	for n < len(b) && b[n] == '[' {
+		size := sdElement(b[n:])
+		if size == 0 {
+			return 0
 		}
-		i += n
+		n += size
 	}
-	if i < len(b) && b[i] != ' ' {
-		return 0, false
+	if n < len(b) && b[n] != ' ' {
+		return 0
 	}
-	return i, false
+	return n
 }
 
 // sdElement is the length of the element at the start of b, 0 where there is
@@ -142,44 +136,47 @@ func sdElement(b []byte) int {
 	if i == 1 {
 		return 0
 	}
-	for i < len(b) {
-		if b[i] == ']' {
-			return i + 1
-		}
-		if b[i] != ' ' {
-			return 0
-		}
+	for {
+		blank := i
 		for i < len(b) && b[i] == ' ' {
 			i++
 		}
-		if i < len(b) && b[i] == ']' {
-			return i + 1
-		}
-		start := i
-		i = sdName(b, i)
-		if i == start || i+1 >= len(b) || b[i] != '=' || b[i+1] != '"' {
+		if i == len(b) {
 			return 0
 		}
-		i += 2
-		for i < len(b) && b[i] != '"' {
-			if b[i] == '\\' && i+1 < len(b) && (b[i+1] == '"' || b[i+1] == '\\' || b[i+1] == ']') {
-				i++
-			}
-			i++
+		if b[i] == ']' {
+			return i + 1
 		}
-		i++
+		name := i
+		i = sdName(b, i)
+		if name == blank || i == name || i+1 >= len(b) || b[i] != '=' || b[i+1] != '"' {
+			return 0
+		}
+		i = sdValueEnd(b, i+2)
 	}
-	return 0
 }
 
 // sdName is the end of the name that starts at b[i].
 func sdName(b []byte, i int) int {
-	for i < len(b) {
-		switch c := b[i]; {
-		case c <= ' ', c == '=', c == ']', c == '"', c == 0x7f:
-			return i
-		}
+	for i < len(b) && b[i] > ' ' && b[i] != '=' && b[i] != ']' && b[i] != '"' && b[i] != 0x7f {
 		i++
 	}
 	return i
+}
+
+// sdValueEnd is where b goes on behind the value that starts at b[i] and its
+// closing quote; len(b) where that is missing.
+func sdValueEnd(b []byte, i int) int {
+	for i < len(b) {
+		switch b[i] {
+		case '"':
+			return i + 1
+		case '\\':
+			if i+1 < len(b) && (b[i+1] == '"' || b[i+1] == '\\' || b[i+1] == ']') {
+				i++
+			}
+		}
+		i++
+	}
+	return len(b)
 }

@@ -2,50 +2,101 @@ package syslog
 
 import "bytes"
 
-// readTag reads "program:", "program[pid]:" or "program[pid]" at the start of
-// b, and what follows as the text. Where there is no tag, m stays as it is.
+// tag is what names the program at the start of a text.
+type tag struct {
+	program, pid []byte // pid is nil where no brackets were
+	next         int    // where the text goes on
+}
+
+func (t *tag) set(b []byte, m *Message) {
+	m.Program, m.PID, m.Text = t.program, t.pid, b[t.next:]
+}
+
+// readTag reads the tag of a message that has a time. Where b does not begin
+// with one, m stays as it is.
 func readTag(b []byte, m *Message) {
 	for len(b) > 0 && b[0] == ' ' {
 		b = b[1:]
 	}
-	end := bytes.IndexByte(b, ' ')
-	if end < 0 {
-		end = len(b)
+	if t, ok := wordTag(b); ok {
+		t.set(b, m)
+	} else if t, ok := gluedTag(b); ok {
+		t.set(b, m)
+	} else if t, ok := formatTag(b); ok {
+		t.set(b, m)
 	}
-	word := b[:end]
-	if program, pid, ok := splitTag(word); ok {
-		m.Program, m.PID = program, pid
-		m.Text = b[end:]
-		if len(m.Text) > 0 {
-			m.Text = m.Text[1:]
-		}
-		return
-	}
-	readGluedTag(b, word, m)
 }
 
-// readGluedTag reads a tag that no blank follows: word is the first word of b.
-func readGluedTag(b, word []byte, m *Message) {
+// readTagUndated reads the tag of a message that has no time. A host before it
+// is taken for one only where the tag has a PID, and without a priority the
+// tag must have one itself: anything else may be the beginning of a sentence.
+func readTagUndated(b []byte, afterPri bool, m *Message) {
+	if t, ok := wordTag(b); ok {
+		if afterPri || t.pid != nil {
+			t.set(b, m)
+		}
+		return
+	}
+	if !afterPri {
+		return
+	}
+	if t, ok := formatTag(b); ok {
+		t.set(b, m)
+		return
+	}
+	host := b[:wordEnd(b)]
+	if len(host) == len(b) || !isHost(host) {
+		return
+	}
+	b = b[len(host)+1:]
+	if t, ok := wordTag(b); ok && t.pid != nil && b[wordEnd(b)-1] == ':' {
+		m.Host = host
+		t.set(b, m)
+	}
+}
+
+func wordEnd(b []byte) int {
+	if i := bytes.IndexByte(b, ' '); i >= 0 {
+		return i
+	}
+	return len(b)
+}
+
+// wordTag reads "program:", "program[pid]:" or "program[pid]", which a blank
+// or the end must follow.
+func wordTag(b []byte) (t tag, ok bool) {
+	end := wordEnd(b)
+	t.program, t.pid, ok = splitTag(b[:end])
+	t.next = min(end+1, len(b))
+	return t, ok
+}
+
+// gluedTag reads a tag that text follows without a blank. Without a PID that
+// must not make it the start of a URL, a path, a name with colons, a time, or
+// an address with its port.
+func gluedTag(b []byte) (t tag, ok bool) {
+	word := b[:wordEnd(b)]
 	colon := bytes.IndexByte(word, ':')
 	if colon < 1 || colon == len(word)-1 {
-		return
+		return t, false
 	}
-	program, pid, ok := splitTag(word[:colon+1])
-	if !ok {
-		return
+	t.program, t.pid, ok = splitTag(word[:colon+1])
+	t.next = colon + 1
+	if next := word[t.next]; t.pid == nil && (next == '/' || next == '\\' || next == ':' || isDigit(next)) {
+		return t, false
 	}
-	text := b[colon+1:]
-	switch next := text[0]; {
-	case pid != nil:
-	case next == '/', next == '\\', next == ':':
-		return // a URL, a path, a name with colons
-	case isDigit(next):
-		if name := string(program); name != "CEF" && name != "LEEF" {
-			return // a time, an address with a port
+	return t, ok
+}
+
+// formatTag reads the prefix of ArcSight's and QRadar's formats, "CEF:0|" and
+// "LEEF:1.0|", as the program. It belongs to the text as well.
+func formatTag(b []byte) (t tag, ok bool) {
+	for _, prefix := range [...]string{"CEF:", "LEEF:"} {
+		if n := len(prefix); len(b) > n && string(b[:n]) == prefix && isDigit(b[n]) {
+			return tag{program: b[:n-1]}, true
 		}
-		text = b // the prefix is part of the format
 	}
-	m.Program, m.PID, m.Text = program, pid, text
+	return t, false
 }
 
 // splitTag takes a word that ends in a colon or a closing bracket apart.
@@ -86,37 +137,4 @@ func isProgram(name []byte) bool {
 		}
 	}
 	return letter
-}
-
-// readTagUndated reads the tag of a message that has no time. A host before it
-// is taken for one only where the tag has a PID, and without a priority the
-// tag must have one itself: anything else may be the beginning of a sentence.
-func readTagUndated(b []byte, afterPri bool, m *Message) {
-	end := bytes.IndexByte(b, ' ')
-	if end < 0 {
-		end = len(b)
-	}
-	first := b[:end]
-	program, pid, ok := splitTag(first)
-	if !ok && end < len(b) && isHost(first) {
-		second := b[end+1:]
-		after := bytes.IndexByte(second, ' ')
-		if after < 0 {
-			after = len(second)
-		}
-		program, pid, ok = splitTag(second[:after])
-		if !ok || pid == nil || second[after-1] != ':' {
-			return
-		}
-		m.Host = first
-		end += 1 + after
-	}
-	if !ok || pid == nil && !afterPri {
-		return
-	}
-	m.Program, m.PID = program, pid
-	m.Text = b[end:]
-	if len(m.Text) > 0 {
-		m.Text = m.Text[1:]
-	}
 }

@@ -3,11 +3,17 @@ package syslog
 import "time"
 
 // zoneCache answers for one zone which offset a wall clock showed. It holds
-// the period without a change of offset that it was asked for last.
+// the two periods it was asked for last, for around a change of the offset
+// both sides are asked for.
 type zoneCache struct {
-	from, to int64 // UTC seconds: [from, to) has one offset
+	last, other period
+}
+
+// period is a stretch of time without a change of offset: UTC seconds from
+// (inclusive) to (exclusive). The zero value holds no time at all.
+type period struct {
+	from, to int64
 	offset   int32
-	known    bool
 }
 
 // ambiguous is how near to a change of offset, in seconds, a wall clock
@@ -16,20 +22,24 @@ const ambiguous = 2 * secondsPerDay
 
 // at is the offset at a point of time, in UTC seconds.
 func (c *zoneCache) at(zone *time.Location, utc int64) int32 {
-	if c.known && utc >= c.from && utc < c.to {
-		return c.offset
+	if utc >= c.last.from && utc < c.last.to {
+		return c.last.offset
+	}
+	c.last, c.other = c.other, c.last
+	if utc >= c.last.from && utc < c.last.to {
+		return c.last.offset
 	}
 	t := time.Unix(utc, 0).In(zone)
 	_, offset := t.Zone()
+	c.last = period{from: -1 << 62, to: 1 << 62, offset: int32(offset)}
 	from, to := t.ZoneBounds()
-	*c = zoneCache{from: -1 << 62, to: 1<<62 - 1, offset: int32(offset), known: true}
 	if !from.IsZero() {
-		c.from = from.Unix()
+		c.last.from = from.Unix()
 	}
 	if !to.IsZero() {
-		c.to = to.Unix()
+		c.last.to = to.Unix()
 	}
-	return c.offset
+	return c.last.offset
 }
 
 // forWall is the offset that a clock on a wall in zone had when it showed
@@ -37,8 +47,8 @@ func (c *zoneCache) at(zone *time.Location, utc int64) int32 {
 // time nearer to received is meant; where it never did, because it was put
 // forward, the offset before the change counts.
 func (c *zoneCache) forWall(zone *time.Location, local, received int64) int32 {
-	if utc := local - int64(c.offset); c.known && utc >= c.from+ambiguous && utc < c.to-ambiguous {
-		return c.offset
+	if utc := local - int64(c.last.offset); utc >= c.last.from+ambiguous && utc < c.last.to-ambiguous {
+		return c.last.offset
 	}
 	before := c.at(zone, local-ambiguous/2)
 	after := c.at(zone, local+ambiguous/2)
