@@ -1,0 +1,131 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/dalog-project/dalog/internal/forwarder"
+)
+
+// flags are the command line. Every flag has an environment variable, which
+// counts where the flag is not given.
+type flags struct {
+	Server   string `group:"Where to" placeholder:"HOST[:PORT],..." help:"The log server, port 514 by default. Of several the first that answers is used, and the ones before it are tried again every 30 seconds. Also $LOGSERVER. Looked up at each connection; a server that cannot be reached is waited for."`
+	Protocol string `group:"Where to" placeholder:"NAME" enum:"syslog,bsd" default:"syslog" help:"'syslog' is RFC 5424 with octet counts, which dalogd, syslog-ng and rsyslog take; 'bsd' is RFC 3164 with LF, for servers of before 2019."`
+	Hostname string `group:"Where to" placeholder:"NAME" help:"The host that the messages claim. Default: $SERVERHOSTNAME, else the system's name without domain."`
+
+	File       []file   `group:"What" placeholder:"PATH=PROGRAM[:SEVERITY]" help:"A file to follow, the program its lines are sent as, and the severity by name or number (default info). PATH may be a pattern such as /var/log/app/*.log. Repeatable. Files that do not exist are waited for. Default: the ten logs of a docassemble app server."`
+	StartAtEnd bool     `group:"What" help:"Begin at the end of the files that exist when they are followed for the first time. Default: at the beginning."`
+	KeepBlank  bool     `group:"What" help:"Send empty lines too."`
+	MaxLine    byteSize `group:"What" placeholder:"SIZE" default:"1MiB" help:"Longer lines are cut. A line that does not fit into one message (64 KiB) is sent as several, with marks."`
+
+	StateDir string `group:"State" placeholder:"DIR" default:"/var/lib/dalogfwd" help:"Folder of the positions up to which each file is delivered. Keep it over restarts: without it all files are sent again."`
+
+	LogFormat string `group:"Own log, on stderr" placeholder:"FORMAT" enum:"text,json" default:"text" help:"'text' or 'json'."`
+	LogLevel  string `group:"Own log, on stderr" placeholder:"LEVEL" enum:"debug,info,warn,error" default:"info" help:"'debug', 'info', 'warn' or 'error'."`
+
+	Version kong.VersionFlag `help:"Print the version and exit."`
+}
+
+const description = `Follows log files, through every rotation, and delivers their lines to a log server.
+
+The files are the buffer: while the server is away nothing is dropped and memory does not grow. A restart goes on where it stopped. After a crash, lines delivered in the last second are sent again; none is skipped. Lines count as delivered when the server's TCP has acknowledged them: what its process had not read when it was killed is lost with these protocols. The first half of a line without its end waits for the other half.
+
+Examples:
+
+  dalogfwd --server logs.example.org
+  LOGSERVER=10.0.0.5 dalogfwd
+  dalogfwd --server a.example.org,b.example.org:1514 --file /srv/app/log/app.log=app:debug
+  dalogfwd --server logs --file '/var/log/app/*.log=app' --file /var/log/nginx/error.log=nginx:error
+
+Signals: TERM and INT send what the files hold, for at most 5 seconds, write the positions and exit; at once when repeated.
+
+Exit codes: 0 stopped as asked; 1 internal failure; 2 wrong usage or no server given; 5 state folder cannot be used; 6 another dalogfwd uses the state folder.
+
+Each flag can be given as an environment variable instead: DALOGFWD_STATE_DIR for --state-dir, and so on, lists separated by commas. Empty, "null" and "None" count as not set.`
+
+// asked is how kong's --help and --version end the parsing.
+type asked struct{ code int }
+
+// parseFlags reads args and, where they are silent, environ. done says that
+// help or version was printed and nothing else is wanted.
+func parseFlags(args []string, env environment, stdout, stderr io.Writer) (f *flags, done bool, err error) {
+	f = new(flags)
+	defer func() {
+		if r := recover(); r != nil {
+			if _, ok := r.(asked); !ok {
+				panic(r)
+			}
+			done = true
+		}
+	}()
+	parser, err := kong.New(f,
+		kong.Name("dalogfwd"), kong.Description(description),
+		kong.Writers(stdout, stderr), kong.Exit(func(code int) { panic(asked{code}) }),
+		kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: 100, NoExpandSubcommands: true}),
+		kong.ValueFormatter(func(v *kong.Value) string {
+			if v.Name == "help" || v.Name == "version" {
+				return v.OrigHelp
+			}
+			return fmt.Sprintf("%s ($%s)", v.OrigHelp, envName(v.Name))
+		}),
+		kong.Vars{"version": versionText()},
+		kong.Resolvers(env),
+	)
+	if err != nil {
+		return nil, false, err
+	}
+	if _, err := parser.Parse(args); err != nil {
+		return nil, false, fmt.Errorf("%w; see dalogfwd --help", err)
+	}
+	if !isSet(f.Server) {
+		f.Server = env["LOGSERVER"]
+	}
+	if f.Server == "" {
+		return nil, false, errors.New("no log server: set LOGSERVER or give --server HOST[:PORT]; see dalogfwd --help")
+	}
+	if f.MaxLine < 1<<10 || f.MaxLine > 16<<20 {
+		return nil, false, errors.New("--max-line must be from 1KiB to 16MiB")
+	}
+	return f, false, nil
+}
+
+// config is what the flags ask for.
+func (f *flags) config(env environment) (forwarder.Config, error) {
+	c := forwarder.Config{
+		Protocol:  f.Protocol,
+		Hostname:  f.Hostname,
+		StateDir:  f.StateDir,
+		FromEnd:   f.StartAtEnd,
+		KeepBlank: f.KeepBlank,
+		MaxLine:   int(f.MaxLine),
+		Files:     docassembleFiles(),
+	}
+	for s := range strings.SplitSeq(f.Server, ",") {
+		if isSet(strings.TrimSpace(s)) {
+			c.Servers = append(c.Servers, s)
+		}
+	}
+	if len(f.File) > 0 {
+		c.Files = nil
+		for _, one := range f.File {
+			c.Files = append(c.Files, one.File)
+		}
+	}
+	if c.Hostname == "" {
+		c.Hostname = env["SERVERHOSTNAME"]
+	}
+	if c.Hostname == "" {
+		name, err := os.Hostname()
+		if err != nil {
+			return c, fmt.Errorf("the system's host name cannot be had (%w): give --hostname", err)
+		}
+		c.Hostname, _, _ = strings.Cut(name, ".")
+	}
+	return c, nil
+}

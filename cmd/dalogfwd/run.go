@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/dalog-project/dalog/internal/forwarder"
+)
+
+// run is dalogfwd. It returns the exit code.
+func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
+	env := parseEnviron(environ)
+	f, done, err := parseFlags(args, env, stdout, stderr)
+	switch {
+	case err != nil:
+		err = &exitError{exitUsage, err}
+	case done:
+		return exitOK
+	default:
+		log := newLogger(stderr, f)
+		for _, name := range env.unknown() {
+			log.Warn("unknown environment variable; dalogfwd --help lists those that count", "name", name)
+		}
+		err = forward(ctx, f, env, log)
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "dalogfwd: %v\n", err)
+	}
+	return exitCode(err)
+}
+
+// forward follows and delivers until a signal or ctx says to stop.
+func forward(ctx context.Context, f *flags, env environment, log *slog.Logger) error {
+	config, err := f.config(env)
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	config.Log = log
+	fwd, err := forwarder.Open(config)
+	if err != nil {
+		return startError(err, f.StateDir)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan struct{})
+	defer close(ended)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	defer signal.Stop(signals)
+	go func() {
+		for _, stop := range []func(){cancel, fwd.Abort} {
+			select {
+			case sig := <-signals:
+				log.Info("stopping", "signal", sig.String())
+				stop()
+			case <-ended:
+				return
+			}
+		}
+	}()
+	log.Info("ready", "version", versionText(), "pid", os.Getpid(), "server", strings.Join(config.Servers, ","),
+		"protocol", config.Protocol, "hostname", config.Hostname, "files", len(config.Files), "state_dir", config.StateDir)
+	if err := fwd.Run(ctx); err != nil {
+		return err
+	}
+	log.Info("ended")
+	return nil
+}
+
+// startError says what to do about an error of forwarder.Open.
+func startError(err error, stateDir string) error {
+	switch {
+	case errors.Is(err, forwarder.ErrInUse):
+		return &exitError{exitLocked, fmt.Errorf("%w: another dalogfwd runs with it; stop that one or give --state-dir another folder", err)}
+	case errors.Is(err, forwarder.ErrState):
+		return &exitError{exitFolder, fmt.Errorf("%w; make %s a folder that this user may write to, or give --state-dir another one", err, stateDir)}
+	}
+	return &exitError{exitUsage, fmt.Errorf("%w; see dalogfwd --help", err)}
+}

@@ -1,0 +1,348 @@
+package forwarder
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"math"
+	"net"
+	"time"
+
+	"github.com/dalog-project/dalog/internal/syslog"
+	"github.com/dalog-project/dalog/internal/tail"
+)
+
+// A line too long for one message is sent as several, with these at the cuts.
+const (
+	continuesMark = " [line continues]"
+	continuedMark = "[line continued] "
+)
+
+// confirmEvery is how often the peer's acknowledgements are looked at while
+// nothing else happens.
+const confirmEvery = 50 * time.Millisecond
+
+// pump reads lines, makes frames of them and sends them. It is one goroutine.
+type pump struct {
+	cfg      *Config
+	log      *slog.Logger
+	tailer   *tail.Tailer
+	registry *registry
+	protocol protocol
+	stats    *counters
+	dialer   dialer
+	formats  []format // by index of Config.Files
+
+	window   window
+	sequence uint64
+	chunk    tail.Chunk // being made into frames
+	pending  bool       // chunk has lines left
+	lines    int        // of chunk so far
+	inLine   bool       // the line before goes on
+	now      syslog.Timestamp
+}
+
+// format is how the lines of one Config.File are sent.
+type format struct {
+	program string
+	pri     uint8
+	maxText int // bytes that fit into a frame
+}
+
+func newFormat(p protocol, f File, hostname string) format {
+	pri := uint8(facilityUser*8) + f.Severity
+	// The count in front takes up to 4 digits more than that of an empty text.
+	empty := p.appendFrame(nil, pri, syslog.At(time.Now()), hostname, f.Program, math.MaxUint64, nil)
+	return format{program: f.Program, pri: pri, maxText: maxFrame - len(empty) - 4}
+}
+
+var errStopped = errors.New("stopped")
+
+// run delivers until stop is closed and all that was read then is confirmed, or
+// until ctx ends, or there is no server when it should stop.
+func (p *pump) run(ctx context.Context, stop <-chan struct{}) error {
+	var better *connected // from the session before, which found it
+	for {
+		c := better
+		better = nil
+		if c == nil {
+			conn, i, err := p.dialer.dial(ctx, stop)
+			if err != nil {
+				return errStopped
+			}
+			c = &connected{conn, i}
+		}
+		s, err := p.protocol.open(c.conn, p.cfg.PeerTimeout)
+		if err != nil {
+			c.conn.Close()
+			p.dialer.complain(err)
+			p.dialer.wait(ctx, stop)
+			continue
+		}
+		server := p.cfg.Servers[c.server]
+		p.stats.connects.Add(1)
+		p.stats.connected.Store(&server)
+		p.log.Info("connected", "server", server, "address", c.conn.RemoteAddr().String())
+		undo := context.AfterFunc(ctx, s.abort)
+
+		before := p.window.safe
+		better, err = p.serve(ctx, stop, s, c.server)
+		undo()
+		_ = s.close() // what matters was confirmed before
+		p.stats.connected.Store(nil)
+		p.dialer.ended(c.server, p.window.safe > before)
+		switch {
+		case err == nil && better == nil:
+			return nil
+		case err == nil:
+			p.log.Info("going back to a server earlier in the list", "from", server, "to", p.cfg.Servers[better.server])
+		case ctx.Err() != nil:
+			return errStopped
+		default:
+			p.log.Warn("connection lost; what is not confirmed will be sent again",
+				"server", server, "unconfirmed_bytes", p.window.held(), "error", err)
+			if p.window.safe == before {
+				p.dialer.wait(ctx, stop)
+			}
+		}
+	}
+}
+
+// connected is a connection to the server of that index.
+type connected struct {
+	conn   *net.TCPConn
+	server int
+}
+
+var errPeerClosed = errors.New("the server closed the connection")
+
+// serve delivers over one session. Without an error it ends when all is
+// delivered and stop is closed, or with a connection to a better server.
+func (p *pump) serve(ctx context.Context, stop <-chan struct{}, s session, server int) (*connected, error) {
+	base := p.rewind()
+	betters := p.seekBetter(ctx, server)
+	defer betters.cancel()
+	timer := time.NewTimer(confirmEvery)
+	defer timer.Stop()
+	for {
+		more := p.fill()
+		for p.window.unsent() >= segmentSize || !more && p.window.unsent() > 0 {
+			if err := p.send(s); err != nil {
+				_ = p.confirm(s, base)
+				return nil, err
+			}
+		}
+		if err := p.confirm(s, base); err != nil {
+			return nil, err
+		}
+		select {
+		case <-s.gone():
+			return nil, p.lastWords(ctx, s, base)
+		case better := <-betters.found:
+			if err := p.settle(ctx, s, base); err != nil {
+				better.conn.Close()
+				return nil, err
+			}
+			return better, nil
+		default:
+		}
+		if more && p.window.held() < int64(p.cfg.Window) {
+			continue
+		}
+		stopping := false
+		var stopped <-chan struct{}
+		select {
+		case <-stop:
+			stopping = true
+		default:
+			stopped = stop
+		}
+		if stopping && !more && p.window.held() == 0 {
+			return nil, nil
+		}
+		// Ready is of no use while the window is full.
+		ready := p.tailer.Ready()
+		pause := confirmEvery
+		if more {
+			ready, pause = nil, time.Millisecond
+		}
+		var tick <-chan time.Time
+		if p.window.held() > 0 {
+			timer.Reset(pause)
+			tick = timer.C
+		}
+		select {
+		case <-ready:
+		case <-tick:
+		case <-s.gone():
+		case <-stopped:
+		case better := <-betters.found:
+			betters.found <- better // taken up above
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// rewind prepares the window for a new session and gives the offset in it of
+// the session's first byte.
+func (p *pump) rewind() int64 {
+	p.stats.resent.Add(uint64(p.window.rewind(p.protocol.frameLen)))
+	return p.window.sent
+}
+
+func (p *pump) send(s session) error {
+	b := p.window.next()
+	if err := s.write(b); err != nil {
+		return err
+	}
+	p.window.sent += int64(len(b))
+	p.stats.bytes.Add(uint64(len(b)))
+	return nil
+}
+
+// confirm moves the positions of all that the server has.
+func (p *pump) confirm(s session, base int64) error {
+	if p.window.held() == 0 {
+		return nil
+	}
+	n, err := s.confirmed()
+	if err != nil {
+		return err
+	}
+	p.window.confirm(base+n, func(m mark) {
+		p.registry.confirm(m.source.ID, m.position)
+		p.tailer.Confirm(m.source, m.position)
+		p.stats.delivered.Add(uint64(m.lines))
+	})
+	p.stats.unconfirmed.Store(p.window.held())
+	return nil
+}
+
+// settle waits until all that was sent is confirmed.
+func (p *pump) settle(ctx context.Context, s session, base int64) error {
+	ticker := time.NewTicker(time.Millisecond)
+	defer ticker.Stop()
+	for p.window.held() > p.window.unsent() {
+		if err := p.confirm(s, base); err != nil {
+			return err
+		}
+		select {
+		case <-ticker.C:
+		case <-s.gone():
+			return errPeerClosed
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// lastWords gives the acknowledgements of a peer that has closed a moment to
+// come in, and says why the session ended.
+func (p *pump) lastWords(ctx context.Context, s session, base int64) error {
+	deadline := time.NewTimer(time.Second)
+	defer deadline.Stop()
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for p.window.held() > p.window.unsent() {
+		before := p.window.safe
+		if err := p.confirm(s, base); err != nil {
+			return errors.Join(errPeerClosed, err)
+		}
+		if p.window.safe == before {
+			select {
+			case <-ticker.C:
+			case <-deadline.C:
+				return errPeerClosed
+			case <-ctx.Done():
+				return errPeerClosed
+			}
+		}
+	}
+	return errPeerClosed
+}
+
+// fill makes frames of unread lines until a segment is full. More says that
+// there are more lines.
+func (p *pump) fill() (more bool) {
+	for p.window.unsent() < segmentSize && p.window.held() < int64(p.cfg.Window) {
+		if !p.pending {
+			chunk, ok := p.tailer.Next()
+			if !ok {
+				return false
+			}
+			p.chunk, p.pending, p.lines, p.inLine = chunk, true, 0, chunk.Continues
+			p.now = syslog.At(time.Now())
+		}
+		p.frames()
+	}
+	return true
+}
+
+// frames makes frames of the chunk's lines until it is used up or the segment
+// is full.
+func (p *pump) frames() {
+	segment := p.window.tail()
+	f := &p.formats[p.chunk.Source.Pattern]
+	for len(segment.buf) < segmentSize {
+		line, more, ok := p.chunk.Line()
+		if !ok {
+			p.window.end = segment.end()
+			p.window.marks = append(p.window.marks, mark{p.window.end, p.chunk.Source, p.chunk.End, p.lines})
+			p.pending = false
+			return
+		}
+		p.line(segment, f, line, more)
+	}
+	p.window.end = segment.end()
+}
+
+// line makes a frame of a line, or several if it is long.
+func (p *pump) line(segment *segment, f *format, line []byte, more bool) {
+	p.lines++
+	p.stats.lines.Add(1)
+	if !more {
+		line = bytes.TrimRight(line, "\r")
+		if len(line) == 0 && !p.inLine && !p.cfg.KeepBlank {
+			p.stats.blank.Add(1)
+			return
+		}
+	}
+	if !more && !p.inLine && len(line) <= f.maxText {
+		p.frame(segment, f, line)
+		return
+	}
+	p.pieces(segment, f, line, more)
+}
+
+func (p *pump) frame(segment *segment, f *format, text []byte) {
+	p.sequence++
+	p.stats.messages.Add(1)
+	segment.buf = p.protocol.appendFrame(segment.buf, f.pri, p.now, p.cfg.Hostname, f.program, p.sequence, text)
+}
+
+// pieces makes frames of a line that is too long for one, or of a part of it.
+func (p *pump) pieces(segment *segment, f *format, line []byte, more bool) {
+	room := f.maxText - len(continuesMark) - len(continuedMark)
+	var text []byte
+	for first := true; first || len(line) > 0; first = false {
+		text = text[:0]
+		if p.inLine {
+			text = append(text, continuedMark...)
+		} else {
+			p.stats.cut.Add(1)
+		}
+		piece := line
+		if len(piece) > room {
+			piece = piece[:tail.CutPoint(piece, room)]
+		}
+		line = line[len(piece):]
+		text = append(text, piece...)
+		if p.inLine = more || len(line) > 0; p.inLine {
+			text = append(text, continuesMark...)
+		}
+		p.frame(segment, f, text)
+	}
+}

@@ -1,0 +1,48 @@
+package forwarder
+
+import "sync/atomic"
+
+// Stats is what happened since the start, and how things stand.
+type Stats struct {
+	Lines        uint64 // handed on by the files
+	Blank        uint64 // of them left out because they were empty
+	Cut          uint64 // of them too long for one message
+	Messages     uint64 // made of them
+	Bytes        uint64 // of frames written, those sent again included
+	Delivered    uint64 // lines confirmed by the peer's TCP
+	Resent       uint64 // bytes sent again after a connection was lost
+	Connects     uint64
+	DialFailures uint64
+	SaveFailures uint64 // of the registry
+	Truncated    uint64 // files whose content was replaced
+	LostBytes    uint64 // seen in truncated files and not read before
+
+	Connected   string // the server's address; empty for none
+	Open        int    // files held open
+	Unread      int64  // bytes in files, seen and not yet read
+	Unconfirmed int64  // bytes sent, or about to be, and not confirmed
+}
+
+type counters struct {
+	lines, blank, cut, messages, bytes, delivered, resent atomic.Uint64
+	connects, dialFailures, saveFailures                  atomic.Uint64
+	truncated, lostBytes                                  atomic.Uint64
+	unconfirmed                                           atomic.Int64
+	connected                                             atomic.Pointer[string]
+}
+
+// Stats may be called at any time.
+func (f *Forwarder) Stats() Stats {
+	c, files := &f.counters, f.tailer.Stats()
+	s := Stats{
+		Lines: c.lines.Load(), Blank: c.blank.Load(), Cut: c.cut.Load(), Messages: c.messages.Load(),
+		Bytes: c.bytes.Load(), Delivered: c.delivered.Load(), Resent: c.resent.Load(),
+		Connects: c.connects.Load(), DialFailures: c.dialFailures.Load(), SaveFailures: c.saveFailures.Load(),
+		Truncated: c.truncated.Load(), LostBytes: c.lostBytes.Load(),
+		Open: files.Open, Unread: files.Unread, Unconfirmed: c.unconfirmed.Load(),
+	}
+	if server := c.connected.Load(); server != nil {
+		s.Connected = *server
+	}
+	return s
+}

@@ -1,0 +1,124 @@
+package forwarder
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/dalog-project/dalog/internal/syslog"
+)
+
+const tcpPromise = "this protocol has no acknowledgements: lines that the server's kernel has taken " +
+	"and the server's process never reads, because it is killed, are lost; " +
+	"after a cut connection lines may arrive twice"
+
+// rfc5424 is octet-counted RFC 5424 (RFC 6587, section 3.4.1), with LF in the
+// frame and the meta element's sequenceId, as syslog-ng's syslog() sends it.
+type rfc5424 struct{}
+
+func (rfc5424) appendFrame(dst []byte, pri uint8, at syslog.Timestamp, host, program string, sequence uint64, text []byte) []byte {
+	return syslog.AppendOctetRFC5424(dst, pri, at, host, program, sequence, text)
+}
+
+func (rfc5424) frameLen(p []byte) int {
+	n, i := 0, 0
+	for ; p[i] != ' '; i++ {
+		n = n*10 + int(p[i]-'0')
+	}
+	return i + 1 + n
+}
+
+func (rfc5424) open(conn *net.TCPConn, peerTimeout time.Duration) (session, error) {
+	return openTCP(conn, peerTimeout)
+}
+
+func (rfc5424) promise() string { return tcpPromise }
+
+// bsd is RFC 3164 with LF at the end (RFC 6587, section 3.4.2).
+type bsd struct{}
+
+func (bsd) appendFrame(dst []byte, pri uint8, at syslog.Timestamp, host, program string, _ uint64, text []byte) []byte {
+	return syslog.AppendBSD(dst, pri, at, host, program, text)
+}
+
+func (bsd) frameLen(p []byte) int { return bytes.IndexByte(p, '\n') + 1 }
+
+func (bsd) open(conn *net.TCPConn, peerTimeout time.Duration) (session, error) {
+	return openTCP(conn, peerTimeout)
+}
+
+func (bsd) promise() string { return tcpPromise }
+
+// tcpSession takes for delivered what the peer's TCP has acknowledged.
+type tcpSession struct {
+	conn    *net.TCPConn
+	raw     syscall.RawConn
+	written int64
+	ended   chan struct{} // closed when the peer sends nothing more
+}
+
+func openTCP(conn *net.TCPConn, peerTimeout time.Duration) (*tcpSession, error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	s := &tcpSession{conn: conn, raw: raw, ended: make(chan struct{})}
+	err = s.control(func(fd int) error {
+		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(peerTimeout.Milliseconds()))
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set the connection's timeout: %w", err)
+	}
+	go func() {
+		defer close(s.ended)
+		_, _ = io.Copy(io.Discard, conn) // a syslog server says nothing; it only closes
+	}()
+	return s, nil
+}
+
+func (s *tcpSession) control(fn func(fd int) error) error {
+	var err error
+	if cerr := s.raw.Control(func(fd uintptr) { err = fn(int(fd)) }); cerr != nil {
+		return cerr
+	}
+	return os.NewSyscallError("socket", err)
+}
+
+func (s *tcpSession) write(p []byte) error {
+	n, err := s.conn.Write(p)
+	s.written += int64(n)
+	return err
+}
+
+// confirmed asks how much of what was written is still in the socket, sent and
+// not acknowledged, or not sent.
+func (s *tcpSession) confirmed() (int64, error) {
+	var waiting int
+	err := s.control(func(fd int) (err error) {
+		waiting, err = unix.IoctlGetInt(fd, unix.SIOCOUTQ)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return max(0, s.written-int64(waiting)), nil
+}
+
+func (s *tcpSession) gone() <-chan struct{} { return s.ended }
+
+func (s *tcpSession) abort() { _ = s.conn.SetDeadline(time.Unix(1, 0)) }
+
+func (s *tcpSession) close() error {
+	err := s.conn.CloseWrite()
+	if cerr := s.conn.Close(); err == nil {
+		err = cerr
+	}
+	<-s.ended
+	return err
+}

@@ -1,0 +1,58 @@
+package forwarder
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/dalog-project/dalog/internal/tail"
+)
+
+// tell logs what happens to the files.
+func (f *Forwarder) tell(e tail.Event) {
+	level, text := slog.LevelInfo, ""
+	attrs := []any{"path", e.Path}
+	if e.Name != "" && e.Name != e.Path {
+		attrs = append(attrs, "file", e.Name)
+	}
+	switch e.Kind {
+	case tail.FileFound:
+		text = "new file"
+		attrs = append(attrs, "offset", e.Offset)
+	case tail.FileResumed:
+		text = "going on with file"
+		attrs = append(attrs, "offset", e.Offset)
+	case tail.FileMissed:
+		text = "found a file that was rotated away before it was seen"
+	case tail.FileRotated:
+		text = "file was rotated; its rest is still read"
+		attrs = append(attrs, "offset", e.Offset)
+	case tail.FileTruncated:
+		text = "file has new content; reading it from the beginning"
+		attrs = append(attrs, "offset", e.Offset)
+		f.counters.truncated.Add(1)
+		if e.Unread > 0 {
+			level, text = slog.LevelWarn, "file was truncated before all was read, and no copy of it was found"
+			attrs = append(attrs, "lost_bytes", e.Unread)
+			f.counters.lostBytes.Add(uint64(e.Unread))
+		}
+	case tail.CopyFound:
+		text = "reading the rest of a truncated file from its copy"
+		attrs = append(attrs, "offset", e.Offset)
+	case tail.FileClosed:
+		level, text = slog.LevelDebug, "rotated file is done"
+		attrs = append(attrs, "size", e.Offset)
+	case tail.PathUnusable:
+		level, text = slog.LevelWarn, "cannot follow; trying again"
+	case tail.ReadFailed:
+		level, text = slog.LevelWarn, "cannot read; trying again"
+		attrs = append(attrs, "offset", e.Offset)
+	case tail.MemoryFailed:
+		level, text, attrs = slog.LevelError, "new files wait: they cannot be registered", nil
+	case tail.HintsOff:
+		level, text, attrs = slog.LevelInfo, "inotify cannot be used; files are polled", nil
+	}
+	if e.Err != nil {
+		attrs = append(attrs, "error", e.Err)
+	}
+	f.cfg.Log.Log(context.Background(), level, text, attrs...)
+}

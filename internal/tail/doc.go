@@ -1,0 +1,34 @@
+// Package tail follows log files: it finds them by path or pattern, knows which
+// incarnation of a file it has before it, and hands on whole lines together
+// with the position behind them.
+//
+// The promise to the caller: every line that a followed file ever held is
+// handed on, in order within its source; the incarnations of one path come in
+// the order they were made, each up to its end before the next one begins (what
+// a program still writes to a rotated file afterwards comes when it is
+// written). Memory does not grow with the backlog: the files are the buffer,
+// and nothing is read ahead of [Tailer.Next].
+//
+// # Identity
+//
+// A file is known by its inode's handle and time of birth, never by path and
+// never by content. Each epoch of an incarnation is a source with a random id,
+// made durable through [Memory] before its first byte is handed on. A new epoch
+// begins when the content is no longer the one that was read: the file is
+// shorter than the offset, or the bytes before the offset have changed. They
+// are compared at every read.
+//
+// # Rotation
+//
+// A renamed file stays open and followed until it has been read to its end,
+// everything is confirmed, and nothing was written to it for a while. Files
+// that came and were renamed away between two looks are found beside the path
+// under their rotated names (app.log.1, app.log-20261123). After copytruncate
+// the unread end is read from the copy, if it stands beside the file. Compressed
+// files are not read.
+//
+// # Waking
+//
+// Looking at the files again and again is the truth; inotify only shortens the
+// wait for files that have been idle.
+package tail

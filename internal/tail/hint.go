@@ -1,0 +1,118 @@
+package tail
+
+import (
+	"sync/atomic"
+
+	"github.com/hpcloud/tail/watch"
+	"golang.org/x/sys/unix"
+)
+
+// hints wakes the scanner when an idle file changes, through hpcloud/tail/watch.
+//
+// Of that package only its tracker is used, and each watch serves for one event:
+// a busy file would otherwise cost an event for each write, and the package's
+// FileWatcher ends the process when it cannot stat a file that was written to.
+// The tracker also ends the process when inotify cannot be had, so that is
+// tried first.
+type hints struct {
+	t      *Tailer
+	wanted chan *Source
+	bell   chan struct{}
+	quit   chan struct{}
+	done   chan struct{}
+}
+
+type watched struct {
+	source *Source
+	fired  atomic.Bool
+}
+
+func newHints(t *Tailer) *hints {
+	if err := probeInotify(); err != nil {
+		t.cfg.Notify(Event{Kind: HintsOff, Err: err})
+		return nil
+	}
+	h := &hints{
+		t:      t,
+		wanted: make(chan *Source, 1024),
+		bell:   make(chan struct{}, 1),
+		quit:   make(chan struct{}),
+		done:   make(chan struct{}),
+	}
+	go h.run()
+	return h
+}
+
+func probeInotify() error {
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	return unix.Close(fd)
+}
+
+// want asks for one wake-up at the next change of s. It does not block; a wish
+// too many is forgotten, and polling does without.
+func (h *hints) want(s *Source) {
+	select {
+	case h.wanted <- s:
+	default:
+	}
+}
+
+func (h *hints) close() {
+	close(h.quit)
+	<-h.done
+}
+
+func (h *hints) run() {
+	defer close(h.done)
+	watches := map[string]*watched{}
+	defer func() {
+		for path := range watches {
+			watch.RemoveWatch(path)
+		}
+	}()
+	for {
+		select {
+		case <-h.quit:
+			return
+		case s := <-h.wanted:
+			if watches[s.Path] != nil {
+				continue
+			}
+			if err := watch.Watch(s.Path); err != nil {
+				continue // out of watches, or the file is gone: polling will do
+			}
+			w := &watched{source: s}
+			watches[s.Path] = w
+			events := watch.Events(s.Path)
+			go func() {
+				for range events { // closed by RemoveWatch
+					w.fired.Store(true)
+					select {
+					case h.bell <- struct{}{}:
+					default:
+					}
+				}
+			}()
+		case <-h.bell:
+			for path, w := range watches {
+				if w.fired.Load() {
+					delete(watches, path)
+					watch.RemoveWatch(path)
+					h.t.touch(w.source)
+				}
+			}
+		}
+	}
+}
+
+// touch makes the scanner look at s at once.
+func (t *Tailer) touch(s *Source) {
+	t.mu.Lock()
+	s.hinted = false
+	t.touched = append(t.touched, s)
+	t.mu.Unlock()
+	t.rouse()
+}

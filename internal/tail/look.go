@@ -1,0 +1,135 @@
+package tail
+
+import (
+	"time"
+
+	"github.com/dalog-project/dalog/internal/delivery"
+)
+
+// A file that has just grown is looked at again after fastLook, and then at
+// ever longer intervals up to Config.Poll. hintAfter is how long a file must be
+// idle before a wake-up is worth its price.
+const (
+	fastLook  = 10 * time.Millisecond
+	hintAfter = 2 * time.Second
+)
+
+// look looks at an open file: has it grown, shrunk, got another name, or is it
+// done?
+func (t *Tailer) look(s *Source, now time.Time) {
+	st, err := lookFile(s.file)
+	if err != nil {
+		t.tellTrouble(s, err)
+		s.nextLook = now.Add(t.cfg.Scan)
+		return
+	}
+	shrunk := st.size < s.size
+	if st.size != s.size {
+		s.grownAt, s.wait = now, 0
+	}
+	if st.links != s.links || st.ctime != s.ctime && st.size == s.size && s.place != nil {
+		s.place.due = now // it may have got another name
+	}
+	s.size, s.ctime, s.links = st.size, st.ctime, st.links
+	s.peak = max(s.peak, s.size)
+	s.wait = min(max(2*s.wait, fastLook), t.cfg.Poll)
+	s.nextLook = now.Add(s.wait)
+
+	t.mu.Lock()
+	for s.older != nil && s.older.ended {
+		s.older = s.older.older
+	}
+	if s.active && (shrunk || st.size < s.offset()) {
+		s.broken = true
+	}
+	if s.readErr != nil {
+		err, s.readErr = s.readErr, nil
+	}
+	renew := s.broken && !s.busy
+	if err != nil || st.size > s.seen {
+		t.offerInOrder(s)
+	}
+	idle := s.live == 0 && !now.Before(later(s.rotatedAt, s.grownAt).Add(t.cfg.RotateWait))
+	done := false
+	if idle && s.active && !s.broken && s.gate == nil && !s.busy && !s.queued && s.eof {
+		switch {
+		case s.offset() < s.size:
+			s.flush = true
+			t.offer(s)
+		case s.confirmed.Offset >= s.offset():
+			done = true
+		}
+	}
+	hint := s.live > 0 && s.wait == t.cfg.Poll && !s.hinted && t.hints != nil && now.Sub(s.grownAt) > hintAfter
+	if hint {
+		s.hinted = true
+	}
+	t.mu.Unlock()
+
+	if err != nil {
+		t.tellTrouble(s, err)
+		s.nextLook = now.Add(t.cfg.Scan)
+	} else {
+		s.trouble = false
+	}
+	switch {
+	case renew:
+		t.renew(s, now)
+	case done:
+		t.finish(s)
+	case hint:
+		t.hints.want(s)
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func (t *Tailer) tellTrouble(s *Source, err error) {
+	if !s.trouble {
+		s.trouble = true
+		t.cfg.Notify(Event{Kind: ReadFailed, Path: s.Path, Name: s.name, Source: s.ID, Offset: t.offsetOf(s), Err: err})
+	}
+}
+
+// finish closes a rotated file that has been read and confirmed to its end.
+func (t *Tailer) finish(s *Source) {
+	offset := t.offsetOf(s)
+	t.end(s)
+	s.file.Close()
+	if s.links == 0 {
+		t.forget(s.ID, s.place, s.ident.Birth)
+	} else {
+		t.change.Done = append(t.change.Done, s.ID)
+		t.known[s.ident] = &Known{ID: s.ID, File: s.ident, Path: s.Path, Position: s.position(), Done: true}
+	}
+	t.cfg.Notify(Event{Kind: FileClosed, Path: s.Path, Name: s.name, Source: s.ID, Offset: offset})
+}
+
+// end takes s out of everything but t.sources, which step cleans up.
+func (t *Tailer) end(s *Source) {
+	if t.open[s.key] == s {
+		delete(t.open, s.key)
+	}
+	if s.place.last == s {
+		s.place.last = nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s.ended = true
+	t.openGates(s)
+}
+
+// forget drops a source from the memory. Its file will not come back as a
+// missed one: the mark of its path moves past its birth.
+func (t *Tailer) forget(id delivery.SourceID, p *place, birth int64) {
+	t.change.Drop = append(t.change.Drop, id)
+	if p != nil && birth > p.mark {
+		p.mark = birth
+		t.mark(p.path, birth)
+	}
+}

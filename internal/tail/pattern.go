@@ -1,0 +1,98 @@
+package tail
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// pattern is one entry of Config.Patterns.
+type pattern struct {
+	index int
+	text  string
+	glob  bool
+}
+
+func newPattern(index int, text string) *pattern {
+	p := &pattern{index: index, text: text, glob: strings.ContainsAny(text, `*?[\`)}
+	if !p.glob {
+		p.text = filepath.Clean(text)
+	}
+	return p
+}
+
+// place is a followed path.
+type place struct {
+	path, dir, base string
+	pattern         *pattern
+	// mark: rotated files of unknown identity that were born up to then are not
+	// ours to read.
+	mark  int64
+	first bool    // nothing was known of the path before
+	cur   *Source // what the path led to at the last look; nil for nothing
+	last  *Source // the newest source of the path that is open
+
+	due       time.Time
+	wait      time.Duration
+	listed    time.Time // last look at the folder
+	dirTime   int64     // the folder's time of modification then
+	unsettled int       // looks to take again, because names changed during the last
+	trouble   string    // told already
+}
+
+// findPlaces looks for paths to follow.
+func (t *Tailer) findPlaces(now time.Time) {
+	for _, p := range t.patterns {
+		_, known := t.marks[p.text]
+		if !p.glob {
+			t.addPlace(p, p.text, t.marks[p.text], !known, now)
+			continue
+		}
+		paths, _ := filepath.Glob(p.text) // the only error is a bad pattern
+		mark, ok := t.marks[p.text]
+		if !ok {
+			mark = newestIn(p.text)
+			t.mark(p.text, mark)
+		}
+		for _, path := range paths {
+			if own, ok := t.marks[path]; ok {
+				t.addPlace(p, path, own, false, now)
+			} else {
+				t.addPlace(p, path, mark, !known, now)
+			}
+		}
+	}
+}
+
+func (t *Tailer) addPlace(p *pattern, path string, mark int64, first bool, now time.Time) {
+	if _, ok := t.places[path]; ok {
+		return
+	}
+	t.places[path] = &place{
+		path: path, dir: filepath.Dir(path), base: filepath.Base(path),
+		pattern: p, mark: mark, first: first, due: now,
+	}
+}
+
+// newestIn gives the newest time of birth of the files in the folders of a
+// pattern.
+func newestIn(pattern string) (newest int64) {
+	dirs, _ := filepath.Glob(filepath.Dir(pattern))
+	for _, dir := range dirs {
+		list := readDir(dir)
+		for _, name := range list.names {
+			if o, err := openFile(filepath.Join(dir, name)); err == nil {
+				newest = max(newest, o.birth)
+				o.file.Close()
+			}
+		}
+	}
+	return newest
+}
+
+func missing(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}

@@ -1,0 +1,134 @@
+package tail
+
+import (
+	"bytes"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/dalog-project/dalog/internal/delivery"
+)
+
+// quantum is how many bytes of one source are read before the next source has
+// its turn; only a line may be longer.
+const quantum = 256 << 10
+
+// Next reads the next chunk, taking turns among the sources that have something
+// unread. It does not wait: ok is false when there is nothing to read, and
+// [Tailer.Ready] tells when to ask again. It must be called from one goroutine
+// at a time.
+func (t *Tailer) Next() (chunk Chunk, ok bool) {
+	for {
+		s := t.take()
+		if s == nil {
+			return Chunk{}, false
+		}
+		if chunk, ok = t.read(s); ok {
+			return chunk, true
+		}
+	}
+}
+
+// Ready receives when there may be something to read.
+func (t *Tailer) Ready() <-chan struct{} { return t.wake }
+
+// Confirm says that everything of s before p has arrived and need not be held
+// readable any more. p is the End of a chunk.
+func (t *Tailer) Confirm(s *Source, p delivery.Position) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s.confirmed = p
+}
+
+// read reads once from s, which take has marked busy.
+//
+// The bytes before the offset are read again and compared: that is how content
+// replaced between two looks is noticed even if the file is longer than before.
+func (t *Tailer) read(s *Source) (Chunk, bool) {
+	last := s.cursor.Last()
+	start := s.cursor.Offset()
+	from := start - int64(len(last))
+	want := len(last) + quantum
+	got, err := t.pread(s.file, 0, want, from)
+	if err != nil {
+		return t.failed(s, err)
+	}
+	if got < len(last) || !bytes.Equal(t.buf[:len(last)], last) {
+		return t.broke(s)
+	}
+	limit := len(last) + t.cfg.MaxLine + 1
+	end := len(last) + bytes.LastIndexByte(t.buf[len(last):got], '\n') + 1
+	for end == len(last) && got == want && want < limit {
+		want = min(want+quantum, limit)
+		n, err := t.pread(s.file, got, want, from+int64(got))
+		if err != nil {
+			return t.failed(s, err)
+		}
+		if i := bytes.LastIndexByte(t.buf[got:got+n], '\n'); i >= 0 {
+			end = got + i + 1
+		}
+		got += n
+	}
+	data := t.buf[len(last):got]
+	chunk := Chunk{
+		Source:    s,
+		Continues: len(last) > 0 && last[len(last)-1] != '\n',
+		maxLine:   t.cfg.MaxLine,
+	}
+
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s.eof = got < want
+	s.seen = start + int64(len(data))
+	s.readErr = nil
+	switch {
+	case end > len(last):
+		chunk.Data = data[:end-len(last)]
+	case len(data) > t.cfg.MaxLine:
+		chunk.Data, chunk.cut = data[:CutPoint(data, t.cfg.MaxLine)], true
+	case s.flush && s.eof:
+		chunk.Data = data
+	}
+	s.cursor.Advance(chunk.Data)
+	if len(chunk.Data) > 0 {
+		chunk.End = s.cursor.Position()
+	}
+	s.again = s.again || !s.eof || s.flush && s.seen > s.cursor.Offset() || chunk.cut
+	t.release(s)
+	return chunk, len(chunk.Data) > 0
+}
+
+// pread fills t.buf[from:to] from the file at offset. Fewer bytes than that mean
+// that the file ends there at this moment.
+func (t *Tailer) pread(f *os.File, from, to int, offset int64) (n int, err error) {
+	if len(t.buf) < to {
+		t.buf = append(t.buf, make([]byte, to-len(t.buf))...)
+	}
+	err = retryEINTR(func() error {
+		n, err = unix.Pread(int(f.Fd()), t.buf[from:to], offset)
+		return err
+	})
+	if err != nil {
+		return 0, &os.PathError{Op: "read", Path: f.Name(), Err: err}
+	}
+	return n, nil
+}
+
+func (t *Tailer) failed(s *Source, err error) (Chunk, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s.readErr = err
+	s.again = false
+	t.release(s)
+	t.openGates(s)
+	return Chunk{}, false
+}
+
+func (t *Tailer) broke(s *Source) (Chunk, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s.broken = true
+	t.release(s)
+	t.rouse()
+	return Chunk{}, false
+}

@@ -1,0 +1,68 @@
+package tail
+
+import (
+	"os"
+	"time"
+
+	"github.com/dalog-project/dalog/internal/delivery"
+	"github.com/dalog-project/dalog/internal/vfs"
+)
+
+// Source is one epoch of one incarnation of a followed file.
+type Source struct {
+	ID      delivery.SourceID // immutable
+	Path    string            // as followed, not the present name; immutable
+	Pattern int               // index in Config.Patterns; immutable
+
+	// Owned by the scanner, which is the goroutine of Run.
+	place     *place
+	name      string // present name
+	key       fileKey
+	ident     vfs.Identity
+	live      int       // how many followed paths lead here
+	rotatedAt time.Time // when live became 0
+	grownAt   time.Time // when the size was last seen to change
+	size      int64     // at the last look
+	peak      int64     // the largest size seen
+	ctime     int64
+	links     uint64
+	nextLook  time.Time
+	wait      time.Duration // to the next look
+	trouble   bool          // a failure to read was told
+
+	// Guarded by Tailer.mu. file and cursor may be used outside of it by whoever
+	// has set busy.
+	file      *os.File
+	cursor    *delivery.Cursor  // nil while broken at a resume
+	resume    delivery.Position // where the last run stood
+	confirmed delivery.Position
+	seen      int64 // offset behind the last byte read, within a line or not
+	active    bool  // durable in Memory
+	queued    bool  // in the ready list
+	busy      bool  // being read
+	again     bool  // to be queued when no longer busy
+	eof       bool  // the last read came to the end
+	broken    bool  // the content before the offset has changed
+	flush     bool  // the last line is ended without LF
+	ended     bool  // no longer of interest
+	hinted    bool  // a wake-up is set
+	readErr   error
+	older     *Source   // the file of the path before this one
+	gate      *Source   // older, while it is to be read to its end first
+	waiting   []*Source // whose gate this is
+	next      *Source   // in the ready list
+}
+
+func (s *Source) offset() int64 {
+	if s.cursor == nil {
+		return s.resume.Offset
+	}
+	return s.cursor.Offset()
+}
+
+func (s *Source) position() delivery.Position {
+	if s.cursor == nil {
+		return s.resume
+	}
+	return s.cursor.Position()
+}

@@ -1,0 +1,232 @@
+package tail
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/dalog-project/dalog/internal/delivery"
+	"github.com/dalog-project/dalog/internal/vfs"
+)
+
+// Tailer follows files. Run looks for changes, Next reads; each runs in a
+// goroutine of its own.
+type Tailer struct {
+	cfg   Config
+	wake  chan struct{} // to the reader: something is ready
+	poke  chan struct{} // to the scanner: look now
+	hints *hints        // nil without inotify
+
+	// Owned by the scanner.
+	patterns []*pattern
+	places   map[string]*place // by path
+	sources  []*Source
+	open     map[fileKey]*Source     // those of sources whose file is open
+	known    map[vfs.Identity]*Known // sources that are not open
+	marks    map[string]int64        // as Memory has them
+	dirs     map[string]*dirList     // of this step
+	change   Change                  // not yet applied
+	fresh    []*Source               // active when change is applied
+	nextGlob time.Time
+	nextSeen time.Time
+	retry    time.Time // Apply failed: not before then
+
+	buf []byte // owned by the reader
+
+	mu      sync.Mutex
+	ready   readyList
+	stats   Stats
+	touched []*Source // by hints
+}
+
+// Stats is how things stand.
+type Stats struct {
+	Open   int   // files held open
+	Unread int64 // bytes seen and not yet handed on
+}
+
+// New takes up what Memory knows. No file is opened before Run.
+func New(cfg Config) *Tailer {
+	cfg.setDefaults()
+	t := &Tailer{
+		cfg:    cfg,
+		wake:   make(chan struct{}, 1),
+		poke:   make(chan struct{}, 1),
+		places: map[string]*place{},
+		open:   map[fileKey]*Source{},
+		known:  map[vfs.Identity]*Known{},
+		marks:  cfg.Memory.Marks(),
+		buf:    make([]byte, delivery.AnchorSize+quantum),
+	}
+	for _, k := range cfg.Memory.Sources() {
+		t.known[k.File] = &k
+	}
+	for i, text := range cfg.Patterns {
+		t.patterns = append(t.patterns, newPattern(i, text))
+	}
+	if !cfg.NoHints {
+		t.hints = newHints(t)
+	}
+	return t
+}
+
+// Run looks for new files and new content until ctx ends, and then once more,
+// so that Next finds all that was written before. The files stay open; Close
+// ends that.
+func (t *Tailer) Run(ctx context.Context) error {
+	if t.hints != nil {
+		defer t.hints.close()
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			t.lookAgain()
+			t.step(time.Now())
+			return nil
+		case <-t.poke:
+		case <-timer.C:
+		}
+		now := time.Now()
+		timer.Reset(max(time.Until(t.step(now)), time.Millisecond))
+	}
+}
+
+// rouse makes the scanner look without waiting.
+func (t *Tailer) rouse() {
+	select {
+	case t.poke <- struct{}{}:
+	default:
+	}
+}
+
+// Close closes all files. Run must have returned, and Next must not be called.
+func (t *Tailer) Close() {
+	for _, s := range t.sources {
+		s.file.Close()
+	}
+	t.sources = nil
+}
+
+// Stats may be called at any time.
+func (t *Tailer) Stats() Stats {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.stats
+}
+
+// lookAgain makes everything due.
+func (t *Tailer) lookAgain() {
+	t.nextGlob = time.Time{}
+	for _, s := range t.sources {
+		s.nextLook = time.Time{}
+	}
+	for _, p := range t.places {
+		p.due = time.Time{}
+	}
+}
+
+// step looks at all that is due and tells when the next look is.
+func (t *Tailer) step(now time.Time) (next time.Time) {
+	t.dirs = map[string]*dirList{}
+	t.mu.Lock()
+	touched := t.touched
+	t.touched = nil
+	t.mu.Unlock()
+	for _, s := range touched {
+		s.nextLook, s.wait, s.place.due = now, 0, now
+	}
+	if !now.Before(t.nextGlob) {
+		t.findPlaces(now)
+		t.nextGlob = now.Add(t.cfg.Scan)
+	}
+	next = t.nextGlob
+	var stats Stats
+	for _, s := range slices.Clone(t.sources) {
+		if !now.Before(s.nextLook) {
+			t.look(s, now)
+		}
+		if !s.ended {
+			stats.Open++
+			stats.Unread += max(0, s.size-t.offsetOf(s))
+		}
+	}
+	for _, p := range t.places {
+		if !now.Before(p.due) {
+			t.check(p, now)
+		}
+	}
+	t.sources = slices.DeleteFunc(t.sources, func(s *Source) bool { return s.ended })
+	t.apply(now)
+	if !now.Before(t.nextSeen) {
+		t.tellSeen()
+		t.nextSeen = now.Add(time.Hour)
+	}
+	for _, s := range t.sources {
+		next = earlier(next, s.nextLook)
+	}
+	for _, p := range t.places {
+		next = earlier(next, p.due)
+	}
+	t.mu.Lock()
+	t.stats = stats
+	t.mu.Unlock()
+	return next
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func (t *Tailer) offsetOf(s *Source) int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return s.offset()
+}
+
+func (t *Tailer) tellSeen() {
+	ids := make([]delivery.SourceID, 0, len(t.sources))
+	for _, s := range t.sources {
+		ids = append(ids, s.ID)
+	}
+	t.cfg.Memory.Seen(ids)
+}
+
+// apply makes the step's change durable and then lets its new sources be read.
+// What cannot be made durable waits, with its files held open.
+func (t *Tailer) apply(now time.Time) {
+	if !t.change.empty() {
+		if now.Before(t.retry) {
+			return
+		}
+		if err := t.cfg.Memory.Apply(t.change); err != nil {
+			t.cfg.Notify(Event{Kind: MemoryFailed, Err: err})
+			t.retry = now.Add(t.cfg.Scan)
+			return
+		}
+		t.change = Change{}
+	}
+	if len(t.fresh) == 0 {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, s := range t.fresh {
+		s.active = true
+		t.offerInOrder(s)
+	}
+	t.fresh = nil
+}
+
+func (t *Tailer) mark(name string, birth int64) {
+	t.marks[name] = birth
+	if t.change.Marks == nil {
+		t.change.Marks = map[string]int64{}
+	}
+	t.change.Marks[name] = birth
+}
