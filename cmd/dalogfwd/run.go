@@ -16,6 +16,10 @@ import (
 
 // run is dalogfwd. It returns the exit code.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	defer signal.Stop(signals)
+
 	env := parseEnviron(environ)
 	f, done, err := parseFlags(args, env, stdout, stderr)
 	switch {
@@ -28,7 +32,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		for _, name := range env.unknown() {
 			log.Warn("unknown environment variable; dalogfwd --help lists those that count", "name", name)
 		}
-		err = forward(ctx, f, env, log)
+		err = forward(ctx, f, env, signals, log)
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "dalogfwd: %v\n", err)
@@ -37,7 +41,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 }
 
 // forward follows and delivers until a signal or ctx says to stop.
-func forward(ctx context.Context, f *flags, env environment, log *slog.Logger) error {
+func forward(ctx context.Context, f *flags, env environment, signals <-chan os.Signal, log *slog.Logger) error {
 	config, err := f.config(env)
 	if err != nil {
 		return &exitError{exitUsage, err}
@@ -51,9 +55,6 @@ func forward(ctx context.Context, f *flags, env environment, log *slog.Logger) e
 	defer cancel()
 	ended := make(chan struct{})
 	defer close(ended)
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-	defer signal.Stop(signals)
 	go func() {
 		for _, stop := range []func(){cancel, fwd.Abort} {
 			select {
