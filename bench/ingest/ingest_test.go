@@ -81,7 +81,4 @@ func TestCPUTime(t *testing.T) {
 	after, err := cpuTime(os.Getpid())
 	require.NoError(t, err)
 	require.Greater(t, after, before)
-	peak, err := peakMemory(os.Getpid())
-	require.NoError(t, err)
-	require.Greater(t, peak, 1.0)
 }

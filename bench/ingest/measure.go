@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -64,9 +63,11 @@ func measure(r *receiver, n int, send func() error) (figures, error) {
 		return figures{}, err
 	}
 	f.cpu = (cpuAfter - cpuBefore).Seconds()
-	if f.peak, err = peakMemory(r.PID()); err != nil {
+	peak, err := r.PeakMemory()
+	if err != nil {
 		return figures{}, err
 	}
+	f.peak = float64(peak) / 1e6
 	// What a receiver still holds back it writes when it ends.
 	if err := r.Stop(stopTime); err != nil {
 		return figures{}, err
@@ -84,17 +85,6 @@ func cpuTime(pid int) (time.Duration, error) {
 		return 0, fmt.Errorf("CPU time of process %d: %w", pid, err)
 	}
 	return time.Duration(t.Nano()), nil
-}
-
-func peakMemory(pid int) (float64, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, err
-	}
-	_, rest, _ := strings.Cut(string(status), "VmHWM:")
-	kib, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
-	n, err := strconv.ParseFloat(kib, 64)
-	return n / 1024, err
 }
 
 func logFiles(dir string) ([]string, error) { return filepath.Glob(filepath.Join(dir, "*.log")) }

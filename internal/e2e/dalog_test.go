@@ -78,9 +78,12 @@ func (d *dalogd) get(path string) []byte {
 	return body
 }
 
-// startDalogfwd starts a forwarder to server with its state in stateDir.
+// startDalogfwd starts a forwarder to server with its state in stateDir, and
+// waits until it is ready.
 func startDalogfwd(t *testing.T, server, stateDir string, args ...string) *process {
 	t.Helper()
 	args = append([]string{"--server", server, "--state-dir", stateDir}, args...)
-	return start(t, "dalogfwd", exec.Command(dalogfwdPath, args...))
+	p := start(t, "dalogfwd", exec.Command(dalogfwdPath, args...))
+	p.waitOutput("msg=ready")
+	return p
 }

@@ -6,8 +6,11 @@ package proc
 import (
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -62,10 +65,17 @@ func (p *Process) State() string {
 	return p.cmd.ProcessState.String()
 }
 
-// Usage is what the program used in all its time; it waits for its end.
-func (p *Process) Usage() *syscall.Rusage {
-	<-p.done
-	return p.cmd.ProcessState.SysUsage().(*syscall.Rusage)
+// PeakMemory is the most memory that the running program has had resident, in
+// bytes. (What wait reports of a child includes the memory of its parent.)
+func (p *Process) PeakMemory() (int64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID()))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(status), "\nVmHWM:")
+	kib, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+	n, err := strconv.ParseInt(kib, 10, 64)
+	return n << 10, err
 }
 
 // Signal sends sig to the program; one that has ended already is no error.
