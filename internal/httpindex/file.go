@@ -98,10 +98,10 @@ func (h *Handler) unreadable(w http.ResponseWriter, name string, err error) int 
 }
 
 // typeOf gives the media type: log files are text, which a browser shows;
-// what is compressed is for saving.
+// what is compressed, and so not cut at a line end by the store, is for saving.
 func typeOf(name string) string {
-	switch strings.ToLower(path.Ext(name)) {
-	case ".gz", ".zst", ".xz", ".bz2", ".zip":
+	switch path.Ext(name) {
+	case ".gz", ".zst", ".xz", ".bz2", ".zip", ".lz4":
 		return "application/octet-stream"
 	}
 	return textType

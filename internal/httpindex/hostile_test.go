@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dalog-project/dalog/internal/logstore"
 )
 
 // raw sends text as it is on one connection and returns the answers, up to
@@ -148,12 +151,60 @@ func TestOddRequests(t *testing.T) {
 	}
 }
 
-// A client that sends its request too slowly is let go.
-func TestLimitsOfServer(t *testing.T) {
+// A body is waited for no longer than it takes, and its connection ends.
+func TestBodyIsBounded(t *testing.T) {
 	t.Parallel()
-	srv := NewServer(http.NotFoundHandler(), discard)
-	require.Positive(t, srv.ReadHeaderTimeout)
-	require.Positive(t, srv.IdleTimeout)
-	require.Positive(t, srv.WriteTimeout)
-	require.Positive(t, srv.MaxHeaderBytes)
+	spy := startSpy(t, New(Config{Logs: twoFiles}))
+	conn, err := net.Dial("tcp", strings.TrimPrefix(spy.url, "http://"))
+	require.NoError(t, err)
+	defer conn.Close()
+	require.NoError(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
+	before := time.Now()
+	_, err = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab")
+	require.NoError(t, err)
+	in := bufio.NewReader(conn)
+	resp, err := http.ReadResponse(in, nil)
+	require.NoError(t, err)
+	require.Equal(t, 405, resp.StatusCode)
+	require.True(t, resp.Close)
+	_, err = io.Copy(io.Discard, resp.Body)
+	require.NoError(t, err)
+	require.WithinDuration(t, before.Add(bodyTimeout), spy.lastReadDeadline(), 5*time.Second)
+	_, err = io.WriteString(conn, "cde")
+	require.NoError(t, err)
+	_, err = in.ReadByte()
+	require.ErrorIs(t, err, io.EOF, "the connection stays open")
+}
+
+// FuzzPath gives the handler any request line. Whatever the path, only plain
+// names reach the folder, and the answer is not a fault of the server.
+func FuzzPath(f *testing.F) {
+	for _, target := range []string{"/", "/web.log", "/..%2f", "//etc/passwd", "/%00", "http://x/../y", "*", "/a?n=1", "/\xff", "/.dalogd/wal", "/a/"} {
+		f.Add(target)
+	}
+	var opened string
+	h := New(Config{Logs: nameSpy{&opened}})
+	f.Fuzz(func(t *testing.T, target string) {
+		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader("GET " + target + " HTTP/1.1\r\nHost: x\r\n\r\n")))
+		if err != nil {
+			return
+		}
+		opened = "plain"
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, r)
+		require.Less(t, rec.Code, 500)
+		require.NotContains(t, opened, "/")
+		require.NotContains(t, opened, "\\")
+		require.False(t, opened == "" || opened[0] == '.', "%q", opened)
+	})
+}
+
+// nameSpy has no files, and notes the names that are asked for.
+type nameSpy struct{ name *string }
+
+func (nameSpy) List() ([]logstore.FileInfo, error) { return nil, nil }
+
+func (s nameSpy) OpenFile(name string) (*logstore.Snapshot, error) {
+	*s.name = name
+	return nil, os.ErrNotExist
 }

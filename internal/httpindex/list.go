@@ -62,9 +62,9 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request) int {
 	case formHTML:
 		return h.listHTML(w, r, http.StatusOK, files, "")
 	case formJSON:
-		return reply(w, http.StatusOK, jsonType, appendJSON(nil, files))
+		return reply(w, http.StatusOK, jsonType, appendJSON(make([]byte, 0, 128*(len(files)+1)), files))
 	default:
-		return reply(w, http.StatusOK, textType, appendNames(nil, files))
+		return reply(w, http.StatusOK, textType, appendNames(make([]byte, 0, 32*(len(files)+1)), files))
 	}
 }
 
