@@ -208,6 +208,7 @@ func (f *Framer) line(b []byte, eof bool) (frame []byte, n int, flags Flags, mor
 	if limit := f.max(); len(frame) > limit {
 		f.Oversize++
 		f.skipping = true
+		f.header = f.off // digits before the limit do not count in the rest
 		return b[:limit:limit], limit, Truncated, false
 	}
 	if !found {

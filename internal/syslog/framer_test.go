@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 )
 
 type frame struct {
@@ -24,7 +25,7 @@ type counters struct {
 
 // cutStream feeds stream to a framer the way a connection does, in reads of
 // the sizes that size answers, into a buffer that grows as the framer needs it.
-func cutStream(t testing.TB, stream string, limit int, size func() int) (frames []frame, c counters) {
+func cutStream(t require.TestingT, stream string, limit int, size func() int) (frames []frame, c counters) {
 	f := Framer{Max: limit}
 	buf := make([]byte, 8)
 	held := 0
@@ -204,4 +205,28 @@ func TestCutLine(t *testing.T) {
 		}
 		assert.Equal(t, want, lines, "%q", text)
 	}
+}
+
+// Streams made of what frames are made of, right and wrong, at small limits.
+func TestStreamProperties(t *testing.T) {
+	t.Parallel()
+	pieces := rapid.SampledFrom([]string{
+		"<13>one", "8 <13>two!", "9 <13>two!\n", "3 <1", "12 <13>", "1", "0", "00", "7654321", "12345678", " ", "  ", "\n", "\r\n", "\n", "\x00",
+		"x", "abc", "<", ">", "<13>", " <13>", "8 <1", "3>", "\xef\xbb\xbf", "\xef", "\xbb", "\xbf", "\t", "\r", "0 ", "28 ", "\n<", "\n1",
+	})
+	rapid.Check(t, func(r *rapid.T) {
+		stream := strings.Join(rapid.SliceOfN(pieces, 0, 60).Draw(r, "stream"), "")
+		limit := rapid.IntRange(1, 60).Draw(r, "max")
+		sizes := rapid.SliceOfN(rapid.IntRange(1, 30), 1, 20).Draw(r, "reads")
+		checkStream(r, []byte(stream), limit)
+		frames, c := cutStream(r, stream, limit, func() int { return 1 << 20 })
+		same := func(how string, size func() int) {
+			f, counted := cutStream(r, stream, limit, size)
+			require.Equal(r, frames, f, how)
+			require.Equal(r, c, counted, how)
+		}
+		same("byte by byte", func() int { return 1 })
+		i := 0
+		same("cut", func() int { i++; return sizes[i%len(sizes)] })
+	})
 }

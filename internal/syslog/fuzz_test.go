@@ -114,7 +114,7 @@ func FuzzFramer(f *testing.F) {
 // checkStream holds the frames of a stream against it: they are parts of it,
 // in order, and only line ends, blanks, BOMs and counts lie between them, and
 // what was counted as discarded.
-func checkStream(t *testing.T, stream []byte, max int) {
+func checkStream(t require.TestingT, stream []byte, max int) {
 	f := Framer{Max: max}
 	rest, end, between := stream, 0, 0
 	gap := func(b []byte) {
