@@ -26,24 +26,19 @@ func newMetrics() *metrics {
 	}
 }
 
-// routeCounters are the counters of one page, by the first digit of the status.
-type routeCounters [6]prometheus.Counter
+// routeCounters are the counters of one page, from 2xx to 5xx.
+type routeCounters [4]prometheus.Counter
 
 func (m *metrics) route(name string) *routeCounters {
 	var c routeCounters
-	for i, class := range []string{"other", "1xx", "2xx", "3xx", "4xx", "5xx"} {
+	for i, class := range []string{"2xx", "3xx", "4xx", "5xx"} {
 		c[i] = m.requests.WithLabelValues(name, class)
 	}
 	return &c
 }
 
-func (c *routeCounters) count(status int) {
-	class := status / 100
-	if class < 1 || class > 5 {
-		class = 0
-	}
-	c[class].Inc()
-}
+// count takes the status of a final answer, 200 to 599.
+func (c *routeCounters) count(status int) { c[status/100-2].Inc() }
 
 func (m *metrics) describe(ch chan<- *prometheus.Desc) {
 	m.requests.Describe(ch)
