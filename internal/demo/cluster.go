@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
@@ -43,6 +44,9 @@ type child struct {
 
 // run returns nil when ctx has ended and every program has ended well.
 func (c *cluster) run(ctx context.Context) (err error) {
+	if err := os.MkdirAll(c.dir, 0o755); err != nil {
+		return err
+	}
 	c.died = make(chan child, 1+len(hosts))
 	defer func() { err = errors.Join(err, c.stop()) }()
 	if err := c.startDalogd(ctx); err != nil {
@@ -138,7 +142,7 @@ func (c *cluster) usualAddr(port string, networks ...string) string {
 }
 
 func (c *cluster) startDalogfwd(host string) error {
-	args := []string{"--server", c.syslog, "--hostname", host, "--state-dir", filepath.Join(c.dir, host, "var/lib/dalogfwd")}
+	args := []string{"--log-level", "warn", "--server", c.syslog, "--hostname", host, "--state-dir", filepath.Join(c.dir, host, "var/lib/dalogfwd")}
 	for _, s := range sample.Sources {
 		args = append(args, "--file", filepath.Join(c.root(host), s.File)+"="+s.Program+":"+s.Severity)
 	}

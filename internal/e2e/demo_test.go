@@ -19,7 +19,7 @@ var demoURL = regexp.MustCompile(`In a browser +(http://[^/\s]+)/`)
 // startDemo runs the demo until lines of both app servers can be read.
 func startDemo(t *testing.T) (demo *process, dir string) {
 	t.Helper()
-	dir = t.TempDir()
+	dir = filepath.Join(t.TempDir(), "demo")
 	demo = start(t, "demo", exec.Command(demoPath, "-bin", filepath.Dir(dalogdPath), "-dir", dir))
 	demo.waitOutput("Press Ctrl-C to end.")
 	url := demoURL.FindSubmatch(demo.output.bytes())

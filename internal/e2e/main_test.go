@@ -15,6 +15,10 @@ import (
 // The programs under test, built once.
 var dalogdPath, dalogfwdPath, demoPath string
 
+// withRaceDetector says that the programs are to be built with the race detector
+// in them.
+var withRaceDetector = os.Getenv("DALOG_E2E_RACE") != ""
+
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if testing.Short() {
@@ -37,15 +41,14 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// build makes the programs from the checkout; with the race detector in them
-// when DALOG_E2E_RACE is set.
+// build makes the programs from the checkout.
 func build(dir string) error {
 	root, err := peers.ModuleRoot()
 	if err != nil {
 		return err
 	}
 	args := []string{"build", "-o", dir + string(filepath.Separator)}
-	if os.Getenv("DALOG_E2E_RACE") != "" {
+	if withRaceDetector {
 		args = append(args, "-race")
 	}
 	cmd := exec.Command("go", append(args, "./cmd/dalogd", "./cmd/dalogfwd", "./internal/demo")...)
