@@ -36,7 +36,9 @@ func (s *Server) accept(ctx context.Context, l listener) error {
 			}
 			setDeadline(l.Listener, time.Now().Add(acceptGrace))
 		case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
-			s.spare.refuseOne(l.Listener, s.refused)
+			if s.spare.refuseOne(l.Listener, s.refused) {
+				backoff = 0
+			}
 			if ctx.Err() != nil { // its deadline took the place of the one for stopping
 				setDeadline(l.Listener, time.Now().Add(acceptGrace))
 			}
@@ -117,7 +119,8 @@ func (s *spare) close() {
 	}
 }
 
-func (s *spare) refuseOne(l net.Listener, refused *refusals) {
+// refuseOne answers whether there was somebody to refuse.
+func (s *spare) refuseOne(l net.Listener, refused *refusals) (done bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.file != nil {
@@ -128,8 +131,10 @@ func (s *spare) refuseOne(l net.Listener, refused *refusals) {
 		if nc, err := l.Accept(); err == nil {
 			refused.add(NoDescriptors, peerAddr(nc.RemoteAddr()), "")
 			nc.Close()
+			done = true
 		}
 		setDeadline(l, time.Time{})
 	}
 	s.file, _ = os.Open(os.DevNull) // without one, the next failure tries again
+	return done
 }

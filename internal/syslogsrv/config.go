@@ -49,7 +49,8 @@ type Config struct {
 	// Default: 10 s.
 	HandshakeTimeout time.Duration
 	// DrainTimeout bounds how long Run goes on reading what peers had sent
-	// when its context ended. Default: 3 s.
+	// when its context ended; handing that over to a slow Sink may take half
+	// as long again. Default: 4 s.
 	DrainTimeout time.Duration
 
 	// UDPSockets is the number of sockets for each UDP address. Default:

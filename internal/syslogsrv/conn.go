@@ -46,11 +46,11 @@ type conn struct {
 	end   error  // why reading ended
 
 	total atomic.Int64 // bytes read from the socket
+	owed  atomic.Int64 // what total must reach for everything sent before the stop to be read
 
 	mu            sync.Mutex
 	handshaking   bool
 	draining      bool
-	owed          int64     // what total must reach for everything sent before the stop to be read
 	sniffDeadline time.Time // zero: none
 }
 
@@ -110,6 +110,10 @@ func (c *conn) run() {
 // answers false to be called again when there is more to read.
 func (c *conn) pump(fd uintptr) bool {
 	for c.end == nil {
+		if c.mayStop() {
+			c.end = errDrained
+			break
+		}
 		if c.srv.stopping.expired() || !c.lease() {
 			c.end = errStopped
 			break
@@ -134,12 +138,22 @@ func (c *conn) pump(fd uintptr) bool {
 	return true
 }
 
+// mayStop tells whether a peer that sends on and on has had its due: all that
+// it had sent before the stop is read, and it had time to notice.
+func (c *conn) mayStop() bool {
+	s := &c.srv.stopping
+	if !s.begun.Load() {
+		return false
+	}
+	owed := c.owed.Load()
+	return owed > 0 && c.total.Load() >= owed && time.Now().UnixNano() >= s.noticed.Load()
+}
+
 func (c *conn) read(fd int, p []byte) (n int, err error) {
 	if c.secure != nil {
-		n, err = c.secure.readSome(fd, p)
-	} else {
-		n, err = readFD(fd, p)
+		return c.secure.readSome(fd, p)
 	}
+	n, err = readFD(fd, p)
 	c.total.Add(int64(n))
 	return n, err
 }
@@ -299,10 +313,7 @@ func (c *conn) finish() {
 		return
 	}
 	handedOver := c.again(true)
-	c.mu.Lock()
-	missing := c.owed > c.total.Load()
-	c.mu.Unlock()
-	if !handedOver && len(c.held) > 0 || c.end == errStopped && missing {
+	if !handedOver && len(c.held) > 0 || c.end == errStopped && c.total.Load() < c.owed.Load() {
 		c.srv.refused.add(DrainTimedOut, c.addr, "")
 	}
 	c.srv.log.Debug("connection ended", "peer", c.peer.Name, "cause", c.end)

@@ -9,6 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// handshakeGrace is how long a TLS handshake may go on while stopping.
+const handshakeGrace = time.Second
+
 // connections are the open ones.
 type connections struct {
 	mu    sync.Mutex
@@ -112,10 +115,10 @@ func (c *conn) drain() {
 	// never too small.
 	unread := 0
 	c.raw.Control(func(fd uintptr) { unread, _ = unix.IoctlGetInt(int(fd), unix.SIOCINQ) })
-	c.owed = c.total.Load() + int64(unread)
+	c.owed.Store(c.total.Load() + int64(unread))
 	switch {
 	case c.handshaking:
-		c.nc.SetDeadline(time.Unix(0, c.srv.stopping.deadline.Load()))
+		c.nc.SetDeadline(time.Now().Add(handshakeGrace))
 		return
 	case c.secure != nil:
 		c.secure.tls.CloseWrite()

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -17,7 +18,8 @@ type secureLayer struct {
 	net.Conn // the socket
 	raw      syscall.RawConn
 	tls      *tls.Conn
-	prefix   []byte // read from the socket before the layer was set up
+	prefix   []byte        // read from the socket before the layer was set up
+	total    *atomic.Int64 // bytes read from the socket
 
 	// crypto bounds the handshakes that compute at a time; a place in it is
 	// held except while waiting for the peer. nil after the handshake.
@@ -67,16 +69,18 @@ func (l *secureLayer) readSome(fd int, p []byte) (n int, err error) {
 }
 
 // Read implements net.Conn for tls.Conn.
-func (l *secureLayer) Read(p []byte) (int, error) {
+func (l *secureLayer) Read(p []byte) (n int, err error) {
 	if len(l.prefix) > 0 {
 		n := copy(p, l.prefix)
 		l.prefix = l.prefix[n:]
 		return n, nil
 	}
 	if l.crypto != nil {
-		return l.waiting(l.Conn.Read, p)
+		n, err = l.waiting(l.Conn.Read, p)
+	} else {
+		n, err = readFD(l.fd, p)
 	}
-	n, err := readFD(l.fd, p)
+	l.total.Add(int64(n))
 	if err == unix.EAGAIN {
 		return 0, errWouldBlock{}
 	}

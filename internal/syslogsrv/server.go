@@ -42,9 +42,22 @@ type Server struct {
 // sent by now, and no more at all.
 type stopping struct {
 	begun    atomic.Bool
-	deadline atomic.Int64    // unix nanoseconds, set before begun
-	hard     context.Context // ends when draining has taken too long
+	noticed  atomic.Int64    // unix nanoseconds, set before begun: peers know by then
+	deadline atomic.Int64    // the same: reading ends
+	hard     context.Context // ends when handing over has taken too long
 	cancel   context.CancelFunc
+}
+
+// noticeTime is how long peers that send without a pause are read from after
+// the stop: time for them to see that their connection is half closed.
+const noticeTime = time.Second
+
+func (s *stopping) begin(drain time.Duration) {
+	now := time.Now()
+	s.noticed.Store(now.Add(noticeTime).UnixNano())
+	s.deadline.Store(now.Add(drain).UnixNano())
+	s.begun.Store(true)
+	time.AfterFunc(drain+drain/2, s.cancel)
 }
 
 func (s *stopping) expired() bool {
@@ -64,7 +77,7 @@ func Listen(cfg Config) (*Server, error) {
 	cfg.BufferBytes = cmp.Or(cfg.BufferBytes, 32<<20)
 	cfg.FirstByteTimeout = cmp.Or(cfg.FirstByteTimeout, 10*time.Second)
 	cfg.HandshakeTimeout = cmp.Or(cfg.HandshakeTimeout, 10*time.Second)
-	cfg.DrainTimeout = cmp.Or(cfg.DrainTimeout, 3*time.Second)
+	cfg.DrainTimeout = cmp.Or(cfg.DrainTimeout, 4*time.Second)
 	cfg.UDPSockets = cmp.Or(cfg.UDPSockets, min(runtime.GOMAXPROCS(0), 8))
 	cfg.UDPBuffer = cmp.Or(cfg.UDPBuffer, 16<<20)
 
@@ -147,12 +160,9 @@ func (s *Server) Run(ctx context.Context, sink Sink) error {
 	var lostBefore uint64
 	group.Go(func() error {
 		<-ctx.Done()
-		s.stopping.deadline.Store(time.Now().Add(s.cfg.DrainTimeout).UnixNano())
 		lostBefore = s.counts.lost.Load()
-		s.stopping.begun.Store(true)
+		s.stopping.begin(s.cfg.DrainTimeout)
 		s.drainAll()
-		// Whoever is held by the Sink gets as long again.
-		time.AfterFunc(2*s.cfg.DrainTimeout, s.stopping.cancel)
 		return nil
 	})
 	err := group.Wait()

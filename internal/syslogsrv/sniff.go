@@ -140,7 +140,7 @@ func (c *conn) answer(s string) {
 
 // startTLS sets up TLS over what the sniffing has left, within its deadline.
 func (c *conn) startTLS() error {
-	layer := &secureLayer{Conn: c.nc, raw: c.raw, prefix: c.held}
+	layer := &secureLayer{Conn: c.nc, raw: c.raw, prefix: c.held, total: &c.total}
 	c.held = nil
 	c.share.set(0)
 	c.mu.Lock()
