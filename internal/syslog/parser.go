@@ -22,6 +22,7 @@ type Parser struct {
 	Zone *time.Location
 
 	zone zoneCache
+	year yearCache
 }
 
 // Parse reads raw, which is one message without its frame, into m. It sets
@@ -51,8 +52,6 @@ func (p *Parser) Parse(raw []byte, received time.Time, m *Message) {
 	}
 }
 
-var bom = []byte("\xef\xbb\xbf")
-
 // readPri takes "<PRI>" off raw. Where there is none that can be, m says so.
 // found is false only where the text does not begin with digits in angle
 // brackets, whatever their value.
@@ -79,39 +78,3 @@ func readPri(raw []byte, m *Message) (body []byte, found bool) {
 	}
 	return raw[i+1:], true
 }
-
-// skipLead drops what may stand before a message: line ends, NULs, blanks and
-// byte order marks.
-func skipLead(b []byte) []byte {
-	for len(b) > 0 {
-		switch b[0] {
-		case '\n', '\r', 0, ' ', '\t':
-			b = b[1:]
-		case 0xef:
-			if !bytes.HasPrefix(b, bom) {
-				return b
-			}
-			b = b[len(bom):]
-		default:
-			return b
-		}
-	}
-	return b
-}
-
-// trimEnd drops the trailing run of line ends and NULs.
-func trimEnd(b []byte) []byte {
-	for len(b) > 0 {
-		switch b[len(b)-1] {
-		case '\n', '\r', 0:
-			b = b[:len(b)-1]
-		default:
-			return b
-		}
-	}
-	return b
-}
-
-func isDigit(c byte) bool { return c-'0' <= 9 }
-
-func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }

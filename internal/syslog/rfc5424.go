@@ -87,15 +87,18 @@ func (p *Parser) timeColumn(b []byte, received int64, m *Message) (rest []byte, 
 
 // column takes the text up to the next blank, "-" being none, and the blank.
 func column(b []byte, m *Message) (field, rest []byte) {
+	if len(b) > 1 && b[0] == '-' && b[1] == ' ' {
+		return nil, b[2:]
+	}
 	i := bytes.IndexByte(b, ' ')
 	if i < 0 {
 		m.Flags |= ShortHeader
+		if string(b) == "-" {
+			return nil, nil
+		}
 		i = len(b)
 	} else {
 		rest = b[i+1:]
-	}
-	if i == 1 && b[0] == '-' {
-		return nil, rest
 	}
 	if i > maxField {
 		m.Flags |= Truncated
@@ -158,7 +161,7 @@ func sdElement(b []byte) int {
 
 // sdName is the end of the name that starts at b[i].
 func sdName(b []byte, i int) int {
-	for i < len(b) && b[i] > ' ' && b[i] != '=' && b[i] != ']' && b[i] != '"' && b[i] != 0x7f {
+	for i < len(b) && classes[b[i]]&inSDName != 0 {
 		i++
 	}
 	return i

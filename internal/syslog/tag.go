@@ -55,13 +55,6 @@ func readTagUndated(b []byte, afterPri bool, m *Message) {
 	}
 }
 
-func wordEnd(b []byte) int {
-	if i := bytes.IndexByte(b, ' '); i >= 0 {
-		return i
-	}
-	return len(b)
-}
-
 // wordTag reads "program:", "program[pid]:" or "program[pid]", which a blank
 // or the end must follow.
 func wordTag(b []byte) (t tag, ok bool) {
@@ -125,16 +118,10 @@ func isProgram(name []byte) bool {
 	if len(name) > maxField {
 		return false
 	}
-	letter := false
+	var all, any class = inProgram, 0
 	for _, c := range name {
-		switch {
-		case isLetter(c), c >= 0x80:
-			letter = true
-		case c <= ' ', c == 0x7f:
-			return false
-		case c == '"', c == '\'', c == ',', c == ';', c == '<', c == '>', c == '=', c == '{', c == '}', c == '|':
-			return false
-		}
+		all &= classes[c]
+		any |= classes[c]
 	}
-	return letter
+	return all&inProgram != 0 && any&letter != 0
 }

@@ -36,7 +36,7 @@ func (p *Parser) offset(local, received int64) int32 {
 func (p *Parser) inferYear(w *wall, offset int32, zoned bool, received int64) int64 {
 	const widestZone = secondsPerDay
 	limit := received + dayAhead
-	year, _, _ := civilFromDays(floorDiv(limit, secondsPerDay))
+	year := p.year.of(limit)
 	leapDay := w.month == 2 && w.day == 29
 	for year++; ; year-- {
 		if leapDay && !isLeapYear(year) {
@@ -56,6 +56,21 @@ func (p *Parser) inferYear(w *wall, offset int32, zoned bool, received int64) in
 			return year
 		}
 	}
+}
+
+// yearCache holds the year, in UTC, that was asked for last.
+type yearCache struct {
+	from, to int64 // UTC seconds, to exclusive; both 0: none
+	year     int64
+}
+
+func (c *yearCache) of(utc int64) int64 {
+	if utc < c.from || utc >= c.to {
+		c.year, _, _ = civilFromDays(floorDiv(utc, secondsPerDay))
+		c.from = daysFromCivil(c.year, 1, 1) * secondsPerDay
+		c.to = daysFromCivil(c.year+1, 1, 1) * secondsPerDay
+	}
+	return c.year
 }
 
 func floorDiv(a, b int64) int64 {

@@ -1,0 +1,78 @@
+package syslog
+
+import "bytes"
+
+var bom = []byte("\xef\xbb\xbf")
+
+func isDigit(c byte) bool { return c-'0' <= 9 }
+
+func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
+
+// skipLead drops what may stand before a message: line ends, NULs, blanks and
+// byte order marks.
+func skipLead(b []byte) []byte {
+	for len(b) > 0 {
+		switch b[0] {
+		case '\n', '\r', 0, ' ', '\t':
+			b = b[1:]
+		case bom[0]:
+			if !bytes.HasPrefix(b, bom) {
+				return b
+			}
+			b = b[len(bom):]
+		default:
+			return b
+		}
+	}
+	return b
+}
+
+// trimEnd drops the trailing run of line ends and NULs.
+func trimEnd(b []byte) []byte {
+	for len(b) > 0 {
+		switch b[len(b)-1] {
+		case '\n', '\r', 0:
+			b = b[:len(b)-1]
+		default:
+			return b
+		}
+	}
+	return b
+}
+
+// wordEnd is where the first blank of b is, or the end.
+func wordEnd(b []byte) int {
+	if i := bytes.IndexByte(b, ' '); i >= 0 {
+		return i
+	}
+	return len(b)
+}
+
+// class tells what a byte may be part of.
+type class uint8
+
+const (
+	inSDName  class = 1 << iota // RFC 5424, section 6.3.2, and bytes outside ASCII
+	inProgram                   // the name of a program in a tag
+	letter                      // of any language
+)
+
+var classes = func() (t [256]class) {
+	for i := range t {
+		c := byte(i)
+		if c <= ' ' || c == 0x7f {
+			continue
+		}
+		if bytes.IndexByte([]byte(`="]`), c) < 0 {
+			t[i] |= inSDName
+		}
+		// What is left out is never in a program's name, but often in text.
+		if bytes.IndexByte([]byte(`"',;<>={}|`), c) < 0 {
+			t[i] |= inProgram
+		}
+		if isLetter(c) || c >= 0x80 {
+			t[i] |= letter
+		}
+	}
+	return t
+}()
