@@ -21,7 +21,7 @@ func AppendRFC5424(dst []byte, pri uint8, at Timestamp, host, program string, se
 func appendHeader(dst []byte, pri uint8, at Timestamp, host, program string, sequence uint64) []byte {
 	dst = appendPri(dst, pri)
 	dst = append(dst, '1', ' ')
-	dst = at.AppendRFC3339(dst, 0)
+	dst = at.appendRFC3339(dst, 0)
 	dst = append(dst, ' ')
 	dst = appendField(dst, host, 255)
 	dst = append(dst, ' ')
@@ -49,7 +49,7 @@ func AppendOctetRFC5424(dst []byte, pri uint8, at Timestamp, host, program strin
 // NUL in text would end the message at its receiver: they become \x0a and \x00.
 func AppendBSD(dst []byte, pri uint8, at Timestamp, host, program string, text []byte) []byte {
 	dst = appendPri(dst, pri)
-	dst = at.AppendBSD(dst)
+	dst = at.appendBSD(dst)
 	dst = append(dst, ' ')
 	dst = appendField(dst, host, 255)
 	dst = append(dst, ' ')
@@ -94,10 +94,10 @@ func appendField(dst []byte, s string, limit int) []byte {
 	return dst
 }
 
-// AppendRFC3339 appends t in its own zone as "2026-11-23T08:27:00-05:00" with
+// appendRFC3339 appends t in its own zone as "2026-11-23T08:27:00-05:00" with
 // the given number of digits of the second's fraction, 0 to 9, and "-" where t
 // is not valid. The offset is always numeric.
-func (t Timestamp) AppendRFC3339(dst []byte, digits int) []byte {
+func (t Timestamp) appendRFC3339(dst []byte, digits int) []byte {
 	if !t.Valid {
 		return append(dst, '-')
 	}
@@ -125,9 +125,9 @@ func (t Timestamp) AppendRFC3339(dst []byte, digits int) []byte {
 	return append2(append(dst, ':'), offset%60)
 }
 
-// AppendBSD appends t in its own zone as "Nov 23 08:27:00", the day padded
+// appendBSD appends t in its own zone as "Nov 23 08:27:00", the day padded
 // with a blank (RFC 3164, section 4.1.2).
-func (t Timestamp) AppendBSD(dst []byte) []byte {
+func (t Timestamp) appendBSD(dst []byte) []byte {
 	local := t.Sec + int64(t.Offset)
 	days := floorDiv(local, secondsPerDay)
 	second := int(local - days*secondsPerDay)

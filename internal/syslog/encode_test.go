@@ -45,11 +45,11 @@ func TestAppendTime(t *testing.T) {
 			6: "2006-01-02T15:04:05.000000-07:00",
 			9: "2006-01-02T15:04:05.000000000-07:00",
 		} {
-			if got, want := string(stamp.AppendRFC3339(nil, digits)), at.Format(layout); got != want {
+			if got, want := string(stamp.appendRFC3339(nil, digits)), at.Format(layout); got != want {
 				t.Fatalf("%d digits: %s, want %s", digits, got, want)
 			}
 		}
-		if got, want := string(stamp.AppendBSD(nil)), at.Format(time.Stamp); got != want {
+		if got, want := string(stamp.appendBSD(nil)), at.Format(time.Stamp); got != want {
 			t.Fatalf("%s, want %s", got, want)
 		}
 	})

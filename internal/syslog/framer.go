@@ -5,13 +5,11 @@ import (
 	"errors"
 )
 
-// DefaultMax is the number of bytes of a message that are kept unless a
-// [Framer] is told otherwise.
-const DefaultMax = 1 << 20
+// defaultMax is the number of bytes of a frame that are kept unless a [Framer]
+// is told otherwise.
+const defaultMax = 1 << 20
 
-// ErrFraming says that a stream is past finding the next frame: its connection
-// is to be closed.
-var ErrFraming = errors.New("syslog: framing lost: no octet count or line start found to go on from")
+var errFraming = errors.New("syslog framing lost: neither an octet count nor the start of a line to go on from")
 
 const (
 	maxCountDigits = 7 // octet counts up to 9,999,999
@@ -21,20 +19,25 @@ const (
 	slack = 16
 )
 
-// Framer cuts the bytes of one stream into frames: octet-counted (RFC 6587,
-// section 3.4.1) or ended by LF or NUL (section 3.4.2), decided frame by frame.
+// Framer cuts the bytes of one stream into frames. Each frame is told by how it
+// begins, behind any line ends, NULs, blanks and byte order marks:
+//
+//   - One to seven digits, a blank and "<" (or a BOM) are an octet count (RFC
+//     6587, section 3.4.1), whatever the frame holds. On a stream that has used
+//     counts, anything may follow the blank.
+//   - "<" begins a line, which LF or NUL ends (section 3.4.2); on a stream that
+//     has used counts, the next count with a priority behind it does as well.
+//   - Anything else is a line too, but on a stream that has used counts it is a
+//     framing error: what stands before the next count with a priority, or the
+//     next line that begins with "<" or a digit, is one frame. After ten such
+//     errors in a row, or Max bytes of one, the framer gives up.
+//
 // How the bytes were cut into reads does not matter. The zero value is ready;
 // it belongs to one goroutine.
-//
-// A frame that says by its form that it is counted, but is followed by
-// neither a frame nor a line of text that begins with a priority, is a framing
-// error: what stands up to the next count or line start is one frame with
-// [FramingError]. After ten in a row, or Max bytes without finding a place to
-// go on from, the framer gives up.
 type Framer struct {
 	// Max is how many bytes of a frame are kept; the rest of it is passed
-	// over as it arrives. 0 means DefaultMax. It must not change after the
-	// first call of Next.
+	// over as it arrives. 0 means 1 MiB. It must not change after the first
+	// call of Next.
 	Max int
 
 	// What was seen up to now.
@@ -65,17 +68,18 @@ type needle struct {
 	found bool
 }
 
-// BufferSize is the largest buffer that Next ever needs.
-func (f *Framer) BufferSize() int { return f.max() + 2*slack }
+// bufferSize is the largest buffer that Next ever needs: for a count and a
+// frame of Max bytes, or for a longer line up to where that is known.
+func (f *Framer) bufferSize() int { return f.max() + 2*slack }
 
 func (f *Framer) max() int {
 	if f.Max > 0 {
 		return f.Max
 	}
-	return DefaultMax
+	return defaultMax
 }
 
-// Err is ErrFraming once the framer has given up, else nil.
+// Err is not nil once the framer has given up: the connection is to be closed.
 func (f *Framer) Err() error { return f.err }
 
 // Next cuts the next frame from buf, which holds the bytes of the stream that
@@ -84,8 +88,9 @@ func (f *Framer) Err() error { return f.err }
 // The caller drops the first advance bytes of buf in any case. With ok, frame
 // is the frame without its count and line end, a part of buf, and flags say
 // what was wrong with it. Without ok there is no whole frame: the caller reads
-// more behind what is left of buf, into a bigger buffer (up to BufferSize) if
-// that fills all of it; where eof was set, or Err is not nil, the stream is done.
+// more behind what is left of buf, into a bigger buffer if that fills all of
+// it; one of Max+32 bytes is always enough. Where eof was set, or Err is not
+// nil, the stream is done.
 func (f *Framer) Next(buf []byte, eof bool) (frame []byte, advance int, flags Flags, ok bool) {
 	start := f.off
 	rest := buf
@@ -281,11 +286,11 @@ func (f *Framer) resync(b []byte, eof bool) (frame []byte, n int, flags Flags, m
 	f.Errors++
 	f.inRow++
 	if f.inRow >= maxErrorsInRow {
-		f.err = ErrFraming
+		f.err = errFraming
 	}
 	flags = FramingError
 	if end > limit {
-		f.err = ErrFraming
+		f.err = errFraming
 		return b[:limit:limit], len(b), flags | Truncated, false
 	}
 	if !found {

@@ -31,8 +31,8 @@ func cutStream(t require.TestingT, stream string, limit int, size func() int) (f
 	held := 0
 	for eof := false; ; {
 		if held == len(buf) {
-			require.Less(t, len(buf), f.BufferSize(), "a full buffer of BufferSize must do")
-			buf = append(buf, make([]byte, min(len(buf), f.BufferSize()-len(buf)))...)
+			require.Less(t, len(buf), f.bufferSize(), "a full buffer of bufferSize must do")
+			buf = append(buf, make([]byte, min(len(buf), f.bufferSize()-len(buf)))...)
 		}
 		n := copy(buf[held:], stream[:min(size(), len(stream))])
 		held += n
@@ -77,7 +77,7 @@ func TestStreams(t *testing.T) {
 			Discarded: number("discarded"), Empty: number("empty"), Skipped: number("skipped"), Dropped: number("dropped"),
 		}
 		if c.take(t, "error") == "framing" {
-			wantCounters.Err = ErrFraming
+			wantCounters.Err = errFraming
 		}
 		check := func(how string, size func() int) {
 			frames, counted := cutStream(t, stream, limit, size)
@@ -116,14 +116,14 @@ func TestLongFrames(t *testing.T) {
 	t.Parallel()
 	const m2 = "<13>Mar 17 04:05:06 h a: two"
 	fill := func(n int) string { return m2 + strings.Repeat(" 0123456789", n/11+1)[:n-len(m2)] }
-	for _, n := range []int{70_000, DefaultMax, DefaultMax + 1, 3_000_000} {
+	for _, n := range []int{70_000, defaultMax, defaultMax + 1, 3_000_000} {
 		body := fill(n)
 		want := []frame{{0, body}, {0, m2}}
 		wantCounters := counters{}
-		if n > DefaultMax {
-			want[0] = frame{Truncated, body[:DefaultMax]}
+		if n > defaultMax {
+			want[0] = frame{Truncated, body[:defaultMax]}
 			wantCounters.Oversize = 1
-			wantCounters.Discarded = uint64(n - DefaultMax)
+			wantCounters.Discarded = uint64(n - defaultMax)
 		}
 		for _, read := range []int{4096, 65536, 1 << 30} {
 			line := wantCounters
@@ -186,25 +186,6 @@ func TestDatagrams(t *testing.T) {
 	runGolden(t, "datagrams.txt", func(t *testing.T, c golden) {
 		assert.Equal(t, c.take(t, "message"), string(Datagram([]byte(c.take(t, "in")))))
 	})
-}
-
-func TestCutLine(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string][]string{
-		"":             {""},
-		"one":          {"one"},
-		"one\ntwo":     {"one", "two"},
-		"one\r\ntwo\n": {"one", "two", ""},
-		"\n\r\n\r":     {"", "", "\r"},
-	} {
-		var lines []string
-		for rest, more := []byte(text), true; more; {
-			var line []byte
-			line, rest, more = CutLine(rest)
-			lines = append(lines, string(line))
-		}
-		assert.Equal(t, want, lines, "%q", text)
-	}
 }
 
 // Streams made of what frames are made of, right and wrong, at small limits.

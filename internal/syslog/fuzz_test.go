@@ -158,7 +158,7 @@ func FuzzSniff(f *testing.F) {
 				return
 			}
 			require.Equal(t, Undecided, p)
-			require.Less(t, n, SniffSize)
+			require.Less(t, n, sniffSize)
 		}
 	})
 }
@@ -172,7 +172,7 @@ func FuzzParseProxy(f *testing.F) {
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		whole, wholeErr := ParseProxy(stream)
 		if wholeErr == nil {
-			require.True(t, whole.Len > 0 && whole.Len <= min(len(stream), ProxyHeaderMax), "length %d", whole.Len)
+			require.True(t, whole.Len > 0 && whole.Len <= min(len(stream), proxyV2Max), "length %d", whole.Len)
 		} else {
 			require.Zero(t, whole)
 		}
@@ -180,7 +180,7 @@ func FuzzParseProxy(f *testing.F) {
 			h, err := ParseProxy(stream[:n])
 			switch {
 			case err == ErrShort:
-				require.Less(t, n, ProxyHeaderMax)
+				require.Less(t, n, proxyV2Max)
 			case err != nil:
 				require.Error(t, wholeErr)
 				require.NotEqual(t, ErrShort, wholeErr)

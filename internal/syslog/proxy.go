@@ -22,19 +22,19 @@ var ErrShort = errors.New("syslog: PROXY header: more bytes needed")
 
 const (
 	proxyV2Signature = "\r\n\r\n\x00\r\nQUIT\n"
-	proxyV1Max       = 107       // with CR LF, by the specification
-	proxyV2Max       = 16 + 4096 // addresses and what else the proxy tells
+	// The longest headers that are taken, in bytes: the one by the
+	// specification, with CR LF; the other with room for what a proxy tells
+	// beside the addresses.
+	proxyV1Max = 107
+	proxyV2Max = 16 + 4096
 )
 
 var proxyV1Starts = [...]string{"PROXY TCP4 ", "PROXY TCP6 ", "PROXY UNKNOWN"}
 
-// ProxyHeaderMax is the longest header that ParseProxy takes, in bytes.
-const ProxyHeaderMax = proxyV2Max
-
 // ParseProxy reads the PROXY protocol header of version 1 or 2 at the start of
 // b (haproxy.org, proxy-protocol.txt, sections 2.1 and 2.2). The error is
-// ErrShort where b ends inside the header; any other one is the sender's
-// fault, and the connection is to be closed.
+// ErrShort where b, of less than 4112 bytes, ends inside the header; any other
+// one is the sender's fault, and the connection is to be closed.
 func ParseProxy(b []byte) (ProxyHeader, error) {
 	if n := min(len(b), len(proxyV2Signature)); string(b[:n]) == proxyV2Signature[:n] {
 		return parseProxyV2(b)

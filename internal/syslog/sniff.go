@@ -39,13 +39,13 @@ func (p Protocol) String() string {
 	return "undecided"
 }
 
-// SniffSize is the largest number of bytes that Sniff needs to decide.
-const SniffSize = 2048
+// sniffSize is the largest number of bytes that Sniff needs to decide.
+const sniffSize = 2048
 
 // Sniff tells the protocol of a stream by its first bytes, which are all those
-// that came up to now. final says that no more will be waited for. Where
-// decided is false more bytes may change the answer. Any segmentation leads
-// to the same answer.
+// that came up to now; 2,048 are always enough. final says that no more will
+// be waited for. Where decided is false, more bytes may change the answer.
+// How the bytes were cut into reads does not matter.
 func Sniff(first []byte, final bool) (p Protocol, decided bool) {
 	if len(first) == 0 {
 		return Undecided, final
@@ -62,7 +62,7 @@ func Sniff(first []byte, final bool) (p Protocol, decided bool) {
 	default:
 		p = Line
 	}
-	if p == Undecided && (final || len(first) >= SniffSize) {
+	if p == Undecided && (final || len(first) >= sniffSize) {
 		p = Line
 	}
 	return p, p != Undecided

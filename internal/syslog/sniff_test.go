@@ -50,7 +50,7 @@ func TestSniffFinal(t *testing.T) {
 
 func TestSniffDecidesWithinItsSize(t *testing.T) {
 	t.Parallel()
-	long := make([]byte, SniffSize)
+	long := make([]byte, sniffSize)
 	for _, start := range []string{"GET ", "ABC ", "28 ", "1 open ", "\x16", "PROXY "} {
 		for i := copy(long, start); i < len(long); i++ {
 			long[i] = 'x'
