@@ -112,7 +112,13 @@ func decodeHead(b []byte, room int64) (h head, ok bool) {
 		synced: binary.LittleEndian.Uint64(b[16:]),
 		typ:    b[24],
 	}
-	return h, h.synced < h.lsn && binary.LittleEndian.Uint64(b[24:])>>8 == 0 && recordSize(int64(h.length)) <= room
+	return h, mayBeHead(b) && recordSize(int64(h.length)) <= room
+}
+
+// mayBeHead tells what is soon told: the filling is NUL, and no record is known
+// to be durable before it is written.
+func mayBeHead(b []byte) bool {
+	return binary.LittleEndian.Uint64(b[24:32])>>8 == 0 && binary.LittleEndian.Uint64(b[16:24]) < binary.LittleEndian.Uint64(b[8:16])
 }
 
 // checksum is the crc of a whole record as it stands in a file.

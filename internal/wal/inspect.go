@@ -51,7 +51,7 @@ func Segments(fsys vfs.FS) ([]SegmentInfo, error) {
 			return nil, err
 		}
 		info := SegmentInfo{Name: s.name, Number: number, Size: s.size, Version: s.header.version}
-		if s.valid && s.header.version == version && s.header.number == number {
+		if s.valid {
 			info.HeaderOK = true
 			info.Store, info.First, info.Synced = s.header.store, s.header.first, s.header.synced
 			store = info.Store
@@ -71,7 +71,7 @@ func Segments(fsys vfs.FS) ([]SegmentInfo, error) {
 func Entries(fsys vfs.FS, info SegmentInfo) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		s := segment{number: info.Number, name: info.Name, size: info.Size}
-		open, err := s.open(fsys, info.Store)
+		open, err := s.open(fsys, info.Store, s.number)
 		if err != nil {
 			yield(Entry{}, err)
 			return

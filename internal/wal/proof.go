@@ -6,20 +6,27 @@ import "fmt"
 type proof struct {
 	segment *segment
 	text    string
-	// headless says that the segment holds the record and lost its header.
+	// headless says that the segment holds the record wanted and lost its header.
 	headless bool
 }
 
+// corruption is the error where there is no place before the segment to blame.
 func (p *proof) corruption(lsn uint64) error {
-	return &CorruptionError{Segment: p.segment.number, LSN: lsn, Reason: "the header of the segment is damaged: " + p.text}
+	reason := "the segment that held it is gone, but " + p.text
+	if p.headless {
+		reason = "the header of the segment is damaged: " + p.text
+	}
+	return &CorruptionError{Segment: p.segment.number, LSN: lsn, Reason: reason}
 }
 
 // prove looks in the segments behind the one being read for a proof that the
 // record wanted, or one behind it, had been durable; nil if there is none.
 //
-// A segment's header was durable before its first record was written. So a
-// header that cannot be read proves damage as soon as one of the segment's own
-// records can be; without one, the segment was being made when it ended.
+// Besides what records and headers say, a header that cannot be read proves
+// damage where the record wanted can be: the header was durable before. Other
+// records prove nothing there. They may be the torn tail of a file that was on
+// its way to be used again, of which the loss of power undid the renaming. So may
+// a header of another number be, if it is not that somebody renamed the file.
 func (r *Reader) prove(wanted uint64) (*proof, error) {
 	for i := r.at + 1; i < len(r.segments); i++ {
 		s := &r.segments[i]
@@ -35,24 +42,26 @@ func (r *Reader) prove(wanted uint64) (*proof, error) {
 }
 
 func (r *Reader) proveBy(s *segment, wanted uint64) (*proof, error) {
-	open, err := s.open(r.fsys, r.opt.Store)
+	number := s.number
+	if s.readable {
+		number = s.header.number
+	}
+	open, err := s.open(r.fsys, r.opt.Store, number)
 	if err != nil {
 		return nil, err
 	}
 	defer open.close()
 	off, h, err := open.search(headerSize, func(h head) bool {
-		return h.lsn >= wanted && (!s.valid || h.synced >= wanted)
+		return h.lsn > wanted && h.synced >= wanted || h.lsn == wanted && !s.readable
 	})
 	switch {
 	case err == errSearch:
 		return &proof{segment: s, text: fmt.Sprintf("in %s %s", s.name, err)}, nil
 	case err != nil || off < 0:
 		return nil, err
-	case s.valid:
-		return &proof{segment: s, text: fmt.Sprintf("record %d in %s says that records up to %d were durable", h.lsn, s.name, h.synced)}, nil
+	case h.lsn == wanted:
+		return &proof{segment: s, headless: true, text: fmt.Sprintf("%s holds record %d at offset %d", s.name, h.lsn, off)}, nil
 	}
-	return &proof{
-		segment: s, headless: h.lsn == wanted,
-		text: fmt.Sprintf("%s holds record %d at offset %d and no header", s.name, h.lsn, off),
-	}, nil
+	return &proof{segment: s, text: fmt.Sprintf("record %d in %s, at offset %d as one of %s, says that records up to %d were durable",
+		h.lsn, s.name, off, segmentName(number), h.synced)}, nil
 }

@@ -1,7 +1,6 @@
 package wal
 
 import (
-	"errors"
 	"fmt"
 	"io"
 
@@ -44,24 +43,14 @@ func OpenReader(fsys vfs.FS, opt Options, after uint64) (*Reader, error) {
 	r := &Reader{fsys: fsys, opt: opt, segments: segments, after: after, last: after, at: -1}
 	// Of the segments that may hold the first record wanted the last one counts:
 	// what is before it was dropped, or left behind by a recovery.
-	missing := -1
 	for i, s := range segments {
-		switch {
-		case s.valid && s.header.first <= after+1:
+		if s.valid && s.header.first <= after+1 {
 			r.at = i
-		case s.valid && missing < 0:
-			missing = i
 		}
 	}
-	switch {
-	case r.at >= 0:
+	if r.at >= 0 {
 		err = r.start(r.at)
-	case missing >= 0:
-		s := &segments[missing]
-		err = &CorruptionError{Segment: s.number, Offset: 0, LSN: after + 1, Reason: fmt.Sprintf(
-			"the log starts here with record %d: the segment that held records %d to %d is gone", s.header.first, after+1, s.header.first-1)}
-	default:
-		// None is readable: either the first one was being made, or it is damaged.
+	} else {
 		var proof *proof
 		if proof, err = r.prove(after + 1); proof != nil {
 			err = proof.corruption(after + 1)
@@ -79,7 +68,7 @@ func (r *Reader) start(i int) error {
 		return err
 	}
 	s := &r.segments[i]
-	open, err := s.open(r.fsys, r.opt.Store)
+	open, err := s.open(r.fsys, r.opt.Store, s.number)
 	if err != nil {
 		return err
 	}
@@ -95,7 +84,7 @@ func (r *Reader) Next() (Record, error) {
 		if err == nil && h.lsn != r.next {
 			err = badRecord(fmt.Sprintf("it has number %d", h.lsn))
 		}
-		if bad := badRecord(""); errors.As(err, &bad) {
+		if bad, ok := err.(badRecord); ok {
 			if err = r.turn(bad); err != nil {
 				return Record{}, err
 			}

@@ -28,21 +28,25 @@ type Salvaged struct {
 //
 // It may be called again after any failure; a copy may then be there twice.
 func Salvage(fsys vfs.FS, opt Options, after uint64) (Salvaged, error) {
-	damage, err := readThrough(fsys, opt, after)
-	if err != nil || damage == nil {
-		return Salvaged{}, err
+	var done Salvaged
+	for {
+		damage, err := readThrough(fsys, opt, after)
+		if err != nil {
+			return done, fmt.Errorf("salvage write-ahead log: %w", err)
+		}
+		if damage == nil {
+			return done, nil
+		}
+		// Where there is more than one place of damage, an earlier one may show
+		// only when what hid it is set aside.
+		if last := done.Damage; last != nil && (damage.Segment > last.Segment || damage.Segment == last.Segment && damage.Offset >= last.Offset) {
+			return done, fmt.Errorf("salvage write-ahead log: it is still damaged: %w", damage)
+		}
+		done.Damage, done.First, done.Last = damage, damage.LSN, max(done.Last, damage.LSN)
+		if err := done.cut(fsys, opt, damage); err != nil {
+			return done, fmt.Errorf("salvage write-ahead log: %w", err)
+		}
 	}
-	done := Salvaged{Damage: damage, First: damage.LSN, Last: damage.LSN}
-	if err := done.cut(fsys, opt, damage); err != nil {
-		return done, fmt.Errorf("salvage write-ahead log: %w", err)
-	}
-	switch still, err := readThrough(fsys, opt, after); {
-	case err != nil:
-		return done, fmt.Errorf("read salvaged write-ahead log: %w", err)
-	case still != nil:
-		return done, fmt.Errorf("read salvaged write-ahead log: %w", still)
-	}
-	return done, nil
 }
 
 // readThrough reads a log to its end or its damage.
@@ -118,7 +122,7 @@ func (done *Salvaged) count(fsys vfs.FS, opt Options, s *segment, damage *Corrup
 	if s.valid {
 		done.Last = max(done.Last, s.header.synced)
 	}
-	open, err := s.open(fsys, opt.Store)
+	open, err := s.open(fsys, opt.Store, s.number)
 	if err != nil {
 		return err
 	}

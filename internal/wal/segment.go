@@ -11,10 +11,11 @@ type segment struct {
 	number uint64
 	name   string
 	size   int64
-	// header counts only if valid: readable, and of this very segment. A file
-	// that was about to be used again may have none.
-	header header
-	valid  bool
+	// header counts only if readable, and makes this a segment of the log only
+	// if valid: of this very number. The file may have been on its way to be used
+	// again, under another name.
+	header          header
+	readable, valid bool
 }
 
 // listSegments looks at all segments, in order.
@@ -34,10 +35,8 @@ func listSegments(fsys vfs.FS, store [16]byte) ([]segment, error) {
 			return nil, err
 		}
 		switch {
-		case s.valid && s.header.version != version:
+		case s.readable && s.header.version != version:
 			return nil, &VersionError{Segment: number, Version: s.header.version}
-		case s.valid && s.header.number != number:
-			s.valid = false
 		case s.valid && s.header.store != store:
 			return nil, &StoreError{Segment: number, Store: s.header.store, Own: store}
 		}
@@ -65,7 +64,8 @@ func (s *segment) look(fsys vfs.FS) error {
 	if _, err := f.ReadAt(b[:], 0); err != nil {
 		return err
 	}
-	s.header, s.valid = decodeHeader(b[:])
+	s.header, s.readable = decodeHeader(b[:])
+	s.valid = s.readable && s.header.version == version && s.header.number == s.number
 	return nil
 }
 
@@ -75,12 +75,13 @@ type records struct {
 	seed uint32
 }
 
-func (s *segment) open(fsys vfs.FS, store [16]byte) (*records, error) {
+// open opens the records that the file holds as segment number.
+func (s *segment) open(fsys vfs.FS, store [16]byte, number uint64) (*records, error) {
 	f, err := fsys.OpenFile(s.name, os.O_RDONLY, 0)
 	if err != nil {
 		return nil, err
 	}
-	return &records{window: window{f: f, size: s.size}, seed: seed(s.number, store)}, nil
+	return &records{window: window{f: f, size: s.size}, seed: seed(number, store)}, nil
 }
 
 // badRecord is why there is no record at an offset.
@@ -130,10 +131,15 @@ const errSearch badRecord = "too much behind it looks like records and is none"
 func (r *records) search(off int64, fits func(head) bool) (int64, head, error) {
 	spent := int64(0)
 	for ; r.size-off >= recordHead; off += align {
-		b, err := r.bytes(off, recordHead)
+		b, err := r.from(off, recordHead)
 		if err != nil {
 			return 0, head{}, err
 		}
+		skip := 0
+		for len(b)-skip >= recordHead+align && !mayBeHead(b[skip:]) {
+			skip += align
+		}
+		b, off = b[skip:], off+int64(skip)
 		h, ok := decodeHead(b, r.size-off)
 		if !ok || !fits(h) {
 			continue

@@ -23,8 +23,17 @@ type window struct {
 // bytes gives n bytes at off, which must lie within the file, until the next
 // call.
 func (w *window) bytes(off int64, n int) ([]byte, error) {
+	b, err := w.from(off, n)
+	if err != nil {
+		return nil, err
+	}
+	return b[:n], nil
+}
+
+// from gives at least n bytes at off, and all that was read behind them.
+func (w *window) from(off int64, n int) ([]byte, error) {
 	if off >= w.start && off+int64(n) <= w.start+int64(len(w.buf)) {
-		return w.buf[off-w.start:][:n], nil
+		return w.buf[off-w.start:], nil
 	}
 	want := int(min(max(int64(n), readAhead), w.size-off))
 	kept := w.buf[:0]
@@ -45,7 +54,7 @@ func (w *window) bytes(off int64, n int) ([]byte, error) {
 		return nil, err
 	}
 	w.buf = buf
-	return buf[:n], nil
+	return buf, nil
 }
 
 func (w *window) close() error { return w.f.Close() }

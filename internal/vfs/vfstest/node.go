@@ -278,6 +278,9 @@ func (n *node) writeback(d *Disk, likely float64) {
 		}
 	}
 	n.flush(func(i int) bool { return i < last && d.rng.Float64() < likely })
+	if n.cut >= 0 && last > 0 && last <= len(n.dirty) {
+		n.dirty[last-1] = true // the cut goes through it, when it comes
+	}
 }
 
 // losePages leaves in the cache what the disk holds.
