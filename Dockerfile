@@ -36,6 +36,8 @@ COPY --from=build /out/bin/ /bin/
 # A new named volume takes over the owner of the folder it is mounted on.
 COPY --from=build --chown=33:33 /out/data/ /
 USER 33:33
+# Nothing but dalogd has to get ready in this container.
+ENV DALOGD_READY_FILE=none
 VOLUME /usr/share/docassemble/log
 EXPOSE 514/tcp 514/udp 8080 8082
 ENTRYPOINT ["/bin/dalogd"]
