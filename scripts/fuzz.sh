@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 fuzztime=${1:-60s}
 
 # "go test -list" prints the names of a package's targets, then "ok PACKAGE TIME".
-targets=$(go test -list '^Fuzz' ./... | awk '/^Fuzz/ {names = names " " $1} /^ok/ {split(names, n, " "); for (i in n) print $2, n[i]; names = ""}')
+targets=$(go test -list '^Fuzz' ./... | awk '/^Fuzz/ {names = names " " $1} /^ok/ {split(names, n, " "); for (i = 1; i in n; i++) print $2, n[i]; names = ""}')
 if [ -z "$targets" ]; then
 	echo "no fuzz targets" >&2
 	exit 1
