@@ -11,6 +11,10 @@ import (
 	"strings"
 )
 
+// udpSenders is the number of hosts that datagrams seem to come from: a receiver
+// with several sockets spreads them by sender.
+const udpSenders = 4
+
 // load is one row of the table, measured with every receiver.
 type load struct {
 	name    string
@@ -96,10 +100,21 @@ func runOne(ctx context.Context, o options, l load, name string, p payload) (f f
 	if err != nil {
 		return figures{}, err
 	}
+	network, addr, n := "tcp", r.tcp, l.conns
 	if l.framing == "udp" {
-		return measure(r, len(p.ends), func() error { return sendUDP(ctx, r.udp, p, l.rate) })
+		network, addr, n = "udp", r.udp, udpSenders
 	}
-	return measure(r, len(p.ends), func() error { return sendTCP(ctx, r.tcp, p.split(l.conns)) })
+	sockets, err := dial(network, addr, n)
+	if err != nil {
+		return figures{}, err
+	}
+	defer closeAll(sockets)
+	return measure(r, len(p.ends), func() error {
+		if network == "udp" {
+			return sendUDP(ctx, sockets, p, l.rate)
+		}
+		return sendTCP(ctx, sockets, p.split(n))
+	})
 }
 
 // printTable prints the medians, and how they compare with rsyslog's where that

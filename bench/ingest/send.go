@@ -11,23 +11,29 @@ import (
 
 const writeSize = 256 << 10
 
-// sendTCP pushes each part over a connection of its own, as fast as the
-// receiver takes it.
-func sendTCP(ctx context.Context, addr string, parts [][]byte) error {
-	conns := make([]net.Conn, len(parts))
-	for i := range parts {
-		c, err := net.Dial("tcp", addr)
+// dial opens n sockets to addr, or none.
+func dial(network, addr string, n int) (sockets []net.Conn, err error) {
+	for range n {
+		c, err := net.Dial(network, addr)
 		if err != nil {
-			return err
+			closeAll(sockets)
+			return nil, err
 		}
-		defer c.Close()
-		conns[i] = c
+		sockets = append(sockets, c)
 	}
-	defer context.AfterFunc(ctx, func() {
-		for _, c := range conns {
-			c.Close()
-		}
-	})()
+	return sockets, nil
+}
+
+func closeAll(sockets []net.Conn) {
+	for _, c := range sockets {
+		c.Close()
+	}
+}
+
+// sendTCP pushes each part over a connection of its own, as fast as the
+// receiver takes it, and returns when the receiver has closed them all.
+func sendTCP(ctx context.Context, conns []net.Conn, parts [][]byte) error {
+	defer context.AfterFunc(ctx, func() { closeAll(conns) })()
 	var group errgroup.Group
 	for i, part := range parts {
 		group.Go(func() error {
@@ -49,18 +55,9 @@ func sendTCP(ctx context.Context, addr string, parts [][]byte) error {
 	return group.Wait()
 }
 
-// sendUDP offers rate datagrams a second, from four sockets in turn as from
-// four hosts, in bursts of a millisecond's share.
-func sendUDP(ctx context.Context, addr string, p payload, rate int) error {
-	var sockets [4]net.Conn
-	for i := range sockets {
-		c, err := net.Dial("udp", addr)
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		sockets[i] = c
-	}
+// sendUDP offers rate datagrams a second, from the sockets in turn, in bursts of
+// a millisecond's share.
+func sendUDP(ctx context.Context, sockets []net.Conn, p payload, rate int) error {
 	began := time.Now()
 	for i := 0; i < len(p.ends) && ctx.Err() == nil; {
 		due := min(len(p.ends), int(time.Since(began).Seconds()*float64(rate))+1)
