@@ -207,11 +207,11 @@ func TestForwarderStopSendsTheRest(t *testing.T) {
 			lines += 50
 		}
 		fwd.stop()
-		require.NotContains(t, string(fwd.output.bytes()), "not delivered")
 		for i := range files {
 			name := fmt.Sprintf("app%d", i)
 			waitLines(t, d.path(name+".log"), lines)
 			requireNumbered(t, d.path(name+".log"), name, lines)
 		}
+		require.NotContains(t, string(fwd.output.bytes()), "not delivered")
 	}
 }
