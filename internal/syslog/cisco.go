@@ -11,22 +11,23 @@ import "bytes"
 // Where that leads neither to a time nor to a mnemonic, it is no such header.
 func (p *Parser) ciscoHead(s []byte, received int64, m *Message) (rest []byte, f form) {
 	sequence, b := ciscoNumber(s)
-	if sequence != nil {
-		_, b = ciscoNumber(b)
+	if sequence == nil && s[0] != '*' && s[0] != '.' {
+		return s, undated
 	}
+	_, b = ciscoNumber(b)
 	if n := p.ciscoTime(b, received, m); n > 0 {
 		m.Sequence = sequence
 		return b[n:], hostless
+	}
+	if sequence == nil {
+		return s, undated
 	}
 	if len(b) > 0 && b[0] == '%' {
 		m.Sequence = sequence
 		return b, hostless
 	}
-	if sequence == nil {
-		return s, undated
-	}
 	colon := bytes.IndexByte(b, ':')
-	if colon < 1 || colon > maxField || colon+2 >= len(b) || b[colon+1] != ' ' || bytes.IndexByte(b[:colon], ' ') >= 0 {
+	if colon < 1 || colon > maxField || colon > wordEnd(b) || colon+2 >= len(b) || b[colon+1] != ' ' {
 		return s, undated
 	}
 	if n := p.ciscoTime(b[colon+2:], received, m); n > 0 {

@@ -54,17 +54,8 @@ func checkMessage(t require.TestingT, raw []byte, m *Message) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{
-		`<165>1 2026-03-07T04:05:06.250Z db3 billing 812 PAID [acct@32473 id="7\"7" cur="EUR"][x] text`,
-		"<165>1 - - - - - - \xef\xbb\xbftext",
-		"<86>Mar 17 2026 04:05:06.25 CET: gate7 sshd[901]: text\r\n\x00",
-		"<189>412: 413: sw9: *Mar 17 04:05:06.250: %LINK-3-UPDOWN: text",
-		"<30>2026-03-07T06:05:06+0200 web4 cron[77]: text",
-		"<30>1772856306.5 [2001:db8::9] CEF:0|text",
-		"<1000>backup[12]: text",
-		"<13>", "<", "", "1 2026-03-07 text",
-	} {
-		f.Add([]byte(s), int64(1795422420))
+	for _, c := range readGolden(f, "messages/*.txt") {
+		f.Add([]byte(c.take(f, "in")), november.Unix())
 	}
 	zone := newYork(f)
 	f.Fuzz(func(t *testing.T, raw []byte, received int64) {
@@ -81,19 +72,8 @@ func FuzzParse(f *testing.F) {
 }
 
 func FuzzFramer(f *testing.F) {
-	for _, c := range []struct {
-		stream string
-		limit  uint16
-	}{
-		{"<13>one\n<13>two\r\n<13>three\x00\n", 100},
-		{"8 <13>one!08 <13>two!0 9 <13>three", 100},
-		{"8 <13>one!x\n28 <13>y8 <13>two!", 100},
-		{"8 <13>one!<13>0123456789 8 <13>two!", 10},
-		{"20 <13>01234567890123458 <13>two!", 10},
-		{"\xef\xbb\xbf 11 \xef\xbb\xbf<13>\n\xef\xbb", 100},
-		{"8 <13>one!a\n1x\n2x\n3x\n4x\n5x\n6x\n7x\n8x\n9x\n<13>", 100},
-	} {
-		f.Add([]byte(c.stream), c.limit, uint64(1))
+	for _, c := range readGolden(f, "streams.txt") {
+		f.Add([]byte(c.take(f, "in")), uint16(c.takeInt(f, "max")), uint64(1))
 	}
 	f.Fuzz(func(t *testing.T, stream []byte, limit uint16, seed uint64) {
 		max := 1 + int(limit)
@@ -143,10 +123,8 @@ func checkStream(t require.TestingT, stream []byte, max int) {
 }
 
 func FuzzSniff(f *testing.F) {
-	for _, s := range []string{
-		"\x16\x03\x01\x02\x00\x01", "1 open 8", "2 syslog 5", "28 <13>", "0 28 <13>", "GET / HTTP/1.1\r\n", "PROXY TCP4 ", proxyV2Signature, "<13>", "2024 was",
-	} {
-		f.Add([]byte(s))
+	for _, c := range readGolden(f, "sniff.txt") {
+		f.Add([]byte(c.take(f, "in")))
 	}
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		whole, decided := Sniff(stream, true)

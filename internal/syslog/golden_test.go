@@ -20,7 +20,7 @@ type golden struct {
 	fields map[string][]string
 }
 
-func readGolden(t *testing.T, pattern string) []golden {
+func readGolden(t testing.TB, pattern string) []golden {
 	files, err := filepath.Glob(filepath.Join("testdata", pattern))
 	require.NoError(t, err)
 	require.NotEmpty(t, files, pattern)
@@ -33,7 +33,7 @@ func readGolden(t *testing.T, pattern string) []golden {
 	return cases
 }
 
-func parseGolden(t *testing.T, file, data string) (cases []golden) {
+func parseGolden(t testing.TB, file, data string) (cases []golden) {
 	var c *golden
 	defaults := map[string][]string{}
 	names := map[string]bool{}
@@ -80,7 +80,7 @@ func runGolden(t *testing.T, pattern string, do func(t *testing.T, c golden)) {
 }
 
 // take is the field's values, unquoted and joined.
-func (c *golden) take(t *testing.T, key string) string {
+func (c *golden) take(t testing.TB, key string) string {
 	var s strings.Builder
 	for _, v := range c.takeAll(key) {
 		s.WriteString(unquote(t, v))
@@ -94,7 +94,7 @@ func (c *golden) takeAll(key string) []string {
 	return v
 }
 
-func (c *golden) takeInt(t *testing.T, key string) int {
+func (c *golden) takeInt(t testing.TB, key string) int {
 	s := c.take(t, key)
 	if s == "" {
 		return 0
@@ -104,7 +104,7 @@ func (c *golden) takeInt(t *testing.T, key string) int {
 	return n
 }
 
-func unquote(t *testing.T, s string) string {
+func unquote(t testing.TB, s string) string {
 	if !strings.HasPrefix(s, `"`) {
 		return s
 	}

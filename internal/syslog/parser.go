@@ -53,8 +53,8 @@ func (p *Parser) Parse(raw []byte, received time.Time, m *Message) {
 }
 
 // readPri takes "<PRI>" off raw. Where there is none that can be, m says so.
-// found is false only where the text does not begin with digits in angle
-// brackets, whatever their value.
+// found tells whether there was one at all: digits in angle brackets, of any
+// value and number.
 func readPri(raw []byte, m *Message) (body []byte, found bool) {
 	if len(raw) == 0 || raw[0] != '<' {
 		m.Flags |= NoPri

@@ -20,12 +20,11 @@ func (p *Parser) parse3164(b []byte, afterPri bool, received int64, m *Message) 
 		m.Text = rest
 		readTag(rest, m)
 	case doubtful:
-		// The date may be part of the text: only a tag makes it a header.
-		head := *m
+		// The date may be part of the text: only a tag with a PID makes it a
+		// header.
 		readHostAndTag(rest, m)
-		if len(m.Program) == 0 {
-			head.Time, head.Flags, head.Text = Timestamp{}, head.Flags&^BadTime, b
-			*m = head
+		if m.PID == nil {
+			*m = Message{Pri: m.Pri, Flags: m.Flags &^ BadTime, Text: b, From: m.From}
 		}
 	}
 }
@@ -43,43 +42,37 @@ const (
 // headTime reads the time at the start of s in any of its forms, and what
 // Cisco writes before it. rest is what follows, without the blank.
 func (p *Parser) headTime(s []byte, afterPri bool, received int64, m *Message) (rest []byte, f form) {
-	if len(s) == 0 {
+	switch {
+	case len(s) == 0:
 		return s, undated
-	}
-	c := s[0]
-	if !isDigit(c) {
-		if isLetter(c) {
-			if n := p.bsdTime(s, received, m); n > 0 {
-				return s[n:], dated
-			}
-			return s, undated
+	case len(s) > 4 && s[4] == '-' && isDigit(s[0]):
+		return p.isoHead(s, received, m)
+	case isDigit(s[0]) || isLetter(s[0]):
+		if n := p.bsdTime(s, received, m); n > 0 {
+			return s[n:], dated
 		}
-		return p.ciscoHead(s, received, m)
-	}
-	if len(s) >= 5 && s[4] == '-' {
-		t, n, leap := p.isoTime(s, true, received)
-		if n == 0 {
-			return s, undated
-		}
-		end := timeEnd(s, n)
-		if end == 0 {
-			return s, undated
-		}
-		setTime(m, t, leap)
-		if s[10] == ' ' {
-			return s[end:], doubtful
-		}
-		return s[end:], dated
-	}
-	if n := p.bsdTime(s, received, m); n > 0 {
-		return s[n:], dated
-	}
-	if afterPri {
-		if n := epochTime(s, m); n > 0 {
+		if t, n := epochTime(s); n > 0 && afterPri {
+			m.Time = t
 			return s[n:], dated
 		}
 	}
 	return p.ciscoHead(s, received, m)
+}
+
+func (p *Parser) isoHead(s []byte, received int64, m *Message) (rest []byte, f form) {
+	t, n, leap := p.isoTime(s, received)
+	if n == 0 {
+		return s, undated
+	}
+	end := timeEnd(s, n)
+	if end == 0 {
+		return s, undated
+	}
+	setTime(m, t, leap)
+	if s[10] == ' ' {
+		return s[end:], doubtful
+	}
+	return s[end:], dated
 }
 
 func setTime(m *Message, t Timestamp, leap bool) {
@@ -157,35 +150,4 @@ func isIPv6(word []byte) bool {
 		}
 	}
 	return colons >= 2
-}
-
-// epochTime reads seconds since 1970: exactly ten digits with an optional
-// fraction.
-func epochTime(s []byte, m *Message) int {
-	var seconds int64
-	n := 0
-	for n < len(s) && n < 11 && isDigit(s[n]) {
-		seconds = seconds*10 + int64(s[n]-'0')
-		n++
-	}
-	if n != 10 {
-		return 0
-	}
-	t := Timestamp{Sec: seconds, Valid: true}
-	if n+1 < len(s) && s[n] == '.' && isDigit(s[n+1]) {
-		n++
-		scale := int32(1e9)
-		for n < len(s) && isDigit(s[n]) {
-			if scale > 1 {
-				scale /= 10
-				t.Nsec += int32(s[n]-'0') * scale
-			}
-			n++
-		}
-	}
-	if n == len(s) || s[n] != ' ' {
-		return 0
-	}
-	m.Time = t
-	return n + 1
 }

@@ -11,6 +11,9 @@ const maxTime = 64
 // a blank, and a time or "-" make one.
 func (p *Parser) parse5424(b []byte, afterPri bool, received int64, m *Message) bool {
 	flags := m.Flags
+	for len(b) > 0 && b[0] == ' ' {
+		b = b[1:]
+	}
 	version, b, ok := readVersion(b)
 	if !ok {
 		return false
@@ -41,12 +44,13 @@ func (p *Parser) parse5424(b []byte, afterPri bool, received int64, m *Message) 
 	}
 
 	// The less the beginning says, the more the rest must: text may begin with
-	// a number and a dash, too.
+	// a number and a dash, too, and a column passed over must be no text.
+	short := m.Flags&ShortHeader != 0
 	switch {
 	case !ok,
 		!hasTime && incomplete,
-		hasTime && !m.Time.Valid && (version != 1 || !afterPri),
-		version != 1 && m.Flags&ShortHeader != 0:
+		hasTime && !m.Time.Valid && (version != 1 || !afterPri || short),
+		version != 1 && short:
 		*m = Message{Pri: m.Pri, Flags: flags, From: m.From}
 		return false
 	}
@@ -72,7 +76,7 @@ func readVersion(b []byte) (version uint16, rest []byte, ok bool) {
 // that cannot be read is passed over up to the next blank, unless that is too
 // far away for it to have been a time.
 func (p *Parser) timeColumn(b []byte, received int64, m *Message) (rest []byte, ok bool) {
-	t, n, leap := p.isoTime(b, true, received)
+	t, n, leap := p.isoTime(b, received)
 	if n > 0 && (n == len(b) || b[n] == ' ') {
 		setTime(m, t, leap)
 	} else {

@@ -109,7 +109,7 @@ func splitTag(word []byte) (program, pid []byte, ok bool) {
 		pid = word[open+1 : n-1]
 		n = open
 	}
-	return word[:n], pid, isProgram(word[:n])
+	return word[:n], pid, len(pid) <= maxField && isProgram(word[:n])
 }
 
 // isProgram tells whether a word may be the name of a program: it holds a

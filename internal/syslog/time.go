@@ -89,8 +89,7 @@ func (w *wall) readDate(b []byte) bool {
 }
 
 // readClock reads "hh:mm:ss" or "h:mm:ss" with an optional fraction at the
-// start of b, and says how many bytes that was; 0: none. Digits behind the
-// ninth of the fraction are passed over.
+// start of b, and says how many bytes that was; 0: none.
 func (w *wall) readClock(b []byte) int {
 	var x uint64
 	n := 8
@@ -114,18 +113,24 @@ func (w *wall) readClock(b []byte) int {
 	w.leap = second == 60
 	w.valid = w.valid && hour <= 23 && minute <= 59 && second <= 60
 
-	if n+1 < len(b) && (b[n] == '.' || b[n] == ',') && isDigit(b[n+1]) {
-		n++
-		scale := int32(1e9)
-		for n < len(b) && isDigit(b[n]) {
-			if scale > 1 {
-				scale /= 10
-				w.nsec += int32(b[n]-'0') * scale
-			}
-			n++
+	w.nsec, n = readFraction(b, n)
+	return n
+}
+
+// readFraction reads the fraction of a second at b[n], if one is there, and
+// says where b goes on. Digits behind the ninth are passed over.
+func readFraction(b []byte, n int) (nsec int32, next int) {
+	if n+1 >= len(b) || b[n] != '.' && b[n] != ',' || !isDigit(b[n+1]) {
+		return 0, n
+	}
+	scale := int32(1e9)
+	for n++; n < len(b) && isDigit(b[n]); n++ {
+		if scale > 1 {
+			scale /= 10
+			nsec += int32(b[n]-'0') * scale
 		}
 	}
-	return n
+	return nsec, n
 }
 
 // readOffset reads "Z", "+hh:mm" or "+hhmm" at the start of b. n is 0 where

@@ -82,11 +82,11 @@ func floorDiv(a, b int64) int64 {
 }
 
 // isoTime reads a date and time of RFC 3339 at the start of b, also in lower
-// case, with a comma, with an offset without colon and without an offset; with
-// a blank for the T where blank is true. n is its length; 0: there is none.
-// What has the form but cannot be comes back as not valid.
-func (p *Parser) isoTime(b []byte, blank bool, received int64) (t Timestamp, n int, leap bool) {
-	if len(b) < 19 || b[10]|0x20 != 't' && (!blank || b[10] != ' ') {
+// case, with a blank for the T, with a comma, with an offset without colon and
+// without an offset. n is its length; 0: there is none. What has the form but
+// cannot be comes back as not valid.
+func (p *Parser) isoTime(b []byte, received int64) (t Timestamp, n int, leap bool) {
+	if len(b) < 19 || b[10]|0x20 != 't' && b[10] != ' ' {
 		return t, 0, false
 	}
 	var w wall
@@ -104,4 +104,22 @@ func (p *Parser) isoTime(b []byte, blank bool, received int64) (t Timestamp, n i
 		return t, n, false
 	}
 	return p.resolve(&w, offset, size > 0, received), n, w.leap
+}
+
+// epochTime reads seconds since 1970, exactly ten digits with an optional
+// fraction, and the blank behind them. n is the length; 0: there is none.
+func epochTime(b []byte) (t Timestamp, n int) {
+	for n < len(b) && n < 11 && isDigit(b[n]) {
+		t.Sec = t.Sec*10 + int64(b[n]-'0')
+		n++
+	}
+	if n != 10 {
+		return Timestamp{}, 0
+	}
+	t.Nsec, n = readFraction(b, n)
+	if n == len(b) || b[n] != ' ' {
+		return Timestamp{}, 0
+	}
+	t.Valid = true
+	return t, n + 1
 }
