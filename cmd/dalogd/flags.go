@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -38,8 +39,8 @@ type flags struct {
 	TLSClientCA  string   `name:"tls-client-ca" group:"TLS" placeholder:"FILE" help:"Require every TLS sender to show a certificate of this CA (PEM)."`
 	TLSAllowName []string `name:"tls-allow-name" group:"TLS" placeholder:"NAME" help:"Require one of these names in the sender's certificate: DNS name, *.DOMAIN or IP address, in subjectAltName, or in the common name where there is none. Repeatable."`
 
-	HTTP      []string `name:"http" group:"Reading" placeholder:"ADDR" help:"Where to serve the log files over HTTP, by default :8080 and :8082. Repeatable. A taken port is tried again while another one works."`
-	ReadyFile string   `group:"Reading" placeholder:"FILE" default:"/var/run/docassemble/ready" help:"The health check with ready=1 fails until this file exists. 'none': always ready."`
+	HTTP      []httpAddr `name:"http" group:"Reading" placeholder:"ADDR" help:"Where to serve the log files over HTTP, by default :8080 and :8082. Repeatable. A taken port is tried again while another one works."`
+	ReadyFile string     `group:"Reading" placeholder:"FILE" default:"/var/run/docassemble/ready" help:"The health check with ready=1 fails until this file exists. 'none': always ready."`
 
 	LogFormat string `group:"Own log, on stderr" placeholder:"FORMAT" enum:"text,json" default:"text" help:"'text' or 'json'."`
 	LogLevel  string `group:"Own log, on stderr" placeholder:"LEVEL" enum:"debug,info,warn,error" default:"info" help:"'debug', 'info', 'warn' or 'error'."`
@@ -49,7 +50,7 @@ type flags struct {
 
 const description = `Receives syslog, stores it as plain text files, and serves them over HTTP.
 
-What a sender was told is received survives a crash of this program, and of the machine where senders wait for an answer. Files are named after the program in a message; docassemble's have their usual names.
+Each message becomes a line in a file named after its program; docassemble's files have their usual names. What was received survives a crash of dalogd, and after a second at most one of the machine.
 
 Examples:
 
@@ -87,7 +88,11 @@ func parseFlags(args []string, env environment, stdout, stderr io.Writer) (f *fl
 			if v.Name == "help" || v.Name == "version" {
 				return v.OrigHelp
 			}
-			return fmt.Sprintf("%s ($%s)", v.OrigHelp, envName(v.Name))
+			help := v.OrigHelp
+			if v.HasDefault {
+				help += " Default: " + v.Default + "."
+			}
+			return fmt.Sprintf("%s ($%s)", help, envName(v.Name))
 		}),
 		kong.Vars{"version": versionText()},
 		kong.Resolvers(env),
@@ -131,9 +136,9 @@ func (f *flags) syslogEndpoints(activated bool) []syslogsrv.Endpoint {
 	return all
 }
 
-func (f *flags) httpAddrs(activated bool) []string {
+func (f *flags) httpAddrs(activated bool) []httpAddr {
 	if len(f.HTTP) == 0 && !activated {
-		return []string{":8080", ":8082"}
+		return []httpAddr{":8080", ":8082"}
 	}
 	return f.HTTP
 }
@@ -151,6 +156,21 @@ type endpoints []syslogsrv.Endpoint
 func (e *endpoints) UnmarshalText(b []byte) (err error) {
 	*e, err = syslogsrv.ParseEndpoints(string(b))
 	return err
+}
+
+// httpAddr is one value of --http.
+type httpAddr string
+
+func (a *httpAddr) UnmarshalText(b []byte) error {
+	_, port, err := net.SplitHostPort(string(b))
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return fmt.Errorf("%q is not HOST:PORT or :PORT", b)
+	}
+	*a = httpAddr(b)
+	return nil
 }
 
 // tlsPort is one value of --syslog-tls.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strconv"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
@@ -44,6 +46,7 @@ var (
 	dropsDesc       = desc("datagrams_dropped_total", "Datagrams that the kernel dropped because the receive buffer was full.")
 	partialDesc     = desc("partial_message_bytes", "Memory of messages that have not arrived in full.")
 	peerMsgDesc     = desc("peer_messages_total", "Messages by sending address; the 100 with most.", "peer")
+	peerSpeaksDesc  = desc("peer_protocol", "Always 1; the labels tell what the address speaks.", "peer", "protocol", "tls")
 	peerLastDesc    = desc("peer_last_message_seconds", "Unix time of the address's last message.", "peer")
 )
 
@@ -57,7 +60,7 @@ type receiverMetrics struct{ server *syslogsrv.Server }
 func (receiverMetrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		messagesDesc, bytesDesc, connectionsDesc, tlsDesc, openDesc, refusedDesc, defectsDesc, emptyDesc, lostDesc,
-		oversizeDesc, discardedDesc, framingDesc, dropsDesc, partialDesc, peerMsgDesc, peerLastDesc,
+		oversizeDesc, discardedDesc, framingDesc, dropsDesc, partialDesc, peerMsgDesc, peerSpeaksDesc, peerLastDesc,
 	} {
 		ch <- d
 	}
@@ -99,6 +102,9 @@ func (m receiverMetrics) Collect(ch chan<- prometheus.Metric) {
 	peers := m.server.Peers()
 	for _, p := range peers[:min(len(peers), metricPeers)] {
 		count(peerMsgDesc, p.Messages, p.Name)
+		for _, protocol := range p.Protocols {
+			gauge(peerSpeaksDesc, 1, p.Name, protocol.String(), strconv.FormatBool(p.TLS))
+		}
 		if !p.LastSeen.IsZero() {
 			gauge(peerLastDesc, float64(p.LastSeen.Unix()), p.Name)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"os/signal"
 	"syscall"
@@ -60,7 +61,8 @@ func serve(ctx context.Context, f *flags, env environment, log *slog.Logger) err
 		receiver.Close()
 		return err
 	}
-	web, err := listenHTTP(f, webSockets, log)
+	refused := func(peer netip.Addr) { receiver.Refuse(syslogsrv.ReaderRefused, peer) }
+	web, err := listenHTTP(f, webSockets, refused, log)
 	if err != nil {
 		receiver.Close()
 		return errors.Join(err, store.Close())

@@ -22,15 +22,17 @@ const retryListen = 5 * time.Second
 type webListeners struct {
 	log     *slog.Logger
 	allow   []netip.Prefix
+	refused func(netip.Addr) // counts a peer that is not allowed
 	bound   []net.Listener
-	pending []string // addresses
+	pending []string // addresses of taken ports
 }
 
 // listenHTTP binds the addresses. It is content with one of several.
-func listenHTTP(f *flags, inherited []net.Listener, log *slog.Logger) (*webListeners, error) {
-	w := &webListeners{log: log, allow: flatten(f.Allow), bound: inherited}
+func listenHTTP(f *flags, inherited []net.Listener, refused func(netip.Addr), log *slog.Logger) (*webListeners, error) {
+	w := &webListeners{log: log, allow: flatten(f.Allow), refused: refused, bound: inherited}
 	var taken error
-	for _, addr := range f.httpAddrs(len(inherited) > 0) {
+	for _, a := range f.httpAddrs(len(inherited) > 0) {
+		addr := string(a)
 		l, err := net.Listen("tcp", addr)
 		switch {
 		case err == nil:
@@ -72,7 +74,7 @@ func (w *webListeners) run(server *http.Server) func(context.Context) error {
 		var group sync.WaitGroup
 		failed := make(chan error, len(w.bound)+len(w.pending))
 		serve := func(l net.Listener) {
-			if err := server.Serve(&filter{Listener: l, allow: w.allow, log: w.log}); !errors.Is(err, http.ErrServerClosed) {
+			if err := server.Serve(&filter{l, w.allow, w.refused}); !errors.Is(err, http.ErrServerClosed) {
 				failed <- err
 			}
 		}
@@ -127,9 +129,8 @@ func (w *webListeners) retry(ctx context.Context, addr string) net.Listener {
 // responses keep their fast ways of writing.
 type filter struct {
 	net.Listener
-	allow []netip.Prefix
-	log   *slog.Logger
-	said  sync.Map // of netip.Addr
+	allow   []netip.Prefix
+	refused func(netip.Addr)
 }
 
 func (f *filter) Accept() (net.Conn, error) {
@@ -138,10 +139,15 @@ func (f *filter) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		addr, ok := c.RemoteAddr().(*net.TCPAddr)
-		if !ok || syslogsrv.Contains(f.allow, addr.AddrPort().Addr()) {
+		tcp, ok := c.RemoteAddr().(*net.TCPAddr)
+		if !ok { // a local socket, guarded by its file
 			return c, nil
 		}
+		addr := tcp.AddrPort().Addr().Unmap()
+		if syslogsrv.Contains(f.allow, addr) {
+			return c, nil
+		}
+		f.refused(addr)
 		c.Close()
 	}
 }
