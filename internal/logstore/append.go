@@ -3,7 +3,8 @@ package logstore
 import (
 	"bytes"
 	"errors"
-	"fmt"
+	"io"
+	"time"
 
 	"github.com/dalog-project/dalog/internal/vfs"
 )
@@ -17,7 +18,7 @@ var errReplaced = errors.New("the file was removed")
 // the rest can be tried again (vfs.IsFull, errReplaced) without a line lost or
 // merged with another's.
 func (d *folder) append(f *logFile, parts [][]byte) (kept int, err error) {
-	before, err := f.view.begin(f.handle)
+	before, torn, err := d.begin(f)
 	defer f.view.done()
 	if err != nil {
 		return 0, err
@@ -26,15 +27,10 @@ func (d *folder) append(f *logFile, parts [][]byte) (kept int, err error) {
 		return 0, errReplaced
 	}
 	lead := 0
-	if before.Size != f.end {
-		torn, err := d.foreign(f, before.Size)
-		if err != nil {
-			return 0, err
-		}
-		if torn {
-			parts = append([][]byte{{'\n'}}, parts...)
-			lead = 1
-		}
+	if torn {
+		d.count.mended.Add(1)
+		parts = append([][]byte{{'\n'}}, parts...)
+		lead = 1
 	}
 	n, err := f.handle.Append(parts)
 	if n > 0 {
@@ -51,25 +47,44 @@ func (d *folder) append(f *logFile, parts [][]byte) (kept int, err error) {
 	return max(0, wholeLines(parts, n)-lead), err
 }
 
-// foreign looks at an end of f that is not where this Store left it, and
-// reports whether a line begun there was never ended.
-func (d *folder) foreign(f *logFile, size int64) (torn bool, err error) {
-	if size < f.end {
+// begin looks at the end of f, ends there what readers see, and reports whether
+// somebody else left a line there that was never ended.
+func (d *folder) begin(f *logFile) (info vfs.Info, torn bool, err error) {
+	info, err = f.view.begin(f.handle)
+	if err == nil && info.Size < f.end {
 		d.count.shrunk.Add(1)
-		d.log.Info("log file was truncated by somebody else: it goes on at its new end", "file", f.name, "size", size, "was", f.end)
+		d.log.Info("log file was truncated by somebody else: it goes on at its new end", "file", f.name, "size", info.Size, "was", f.end)
 	}
-	if size == 0 {
-		return false, nil
+	// A size in the midst of a line may be that of a write under way.
+	for range tornLooks {
+		if err != nil || info.Size == f.end || info.Size == 0 {
+			return info, false, err
+		}
+		if torn, err = isTorn(f.handle, info.Size); !torn || err != nil {
+			return info, false, err
+		}
+		time.Sleep(tornWait)
+		before := info.Size
+		if info, err = f.view.begin(f.handle); err == nil && info.Size == before {
+			break
+		}
 	}
+	return info, torn, err
+}
+
+const (
+	tornWait  = time.Millisecond
+	tornLooks = 5
+)
+
+// isTorn reports whether the line that ends with the file has no line end.
+func isTorn(h vfs.File, size int64) (bool, error) {
 	var last [1]byte
-	if _, err := f.handle.ReadAt(last[:], size-1); err != nil {
-		return false, fmt.Errorf("look at the end of the file: %w", err)
+	_, err := h.ReadAt(last[:], size-1)
+	if errors.Is(err, io.EOF) {
+		return false, nil // truncated meanwhile
 	}
-	if last[0] == '\n' {
-		return false, nil
-	}
-	d.count.mended.Add(1)
-	return true, nil
+	return last[0] != '\n', err
 }
 
 // cutBack takes the n bytes away that were written from size on, unless

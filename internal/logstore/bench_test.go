@@ -4,12 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"os"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/stretchr/testify/require"
 
 	"github.com/dalog-project/dalog/internal/syslog"
 )
@@ -73,10 +70,7 @@ func BenchmarkSubmit(b *testing.B) {
 		{1000, 50, 900, false},
 	} {
 		b.Run(fmt.Sprintf("submitters=%d/batch=%d/programs=%d/wait=%t", c.submitters, c.messages, c.programs, c.wait), func(b *testing.B) {
-			dir, err := os.MkdirTemp(".", "bench")
-			require.NoError(b, err)
-			defer os.RemoveAll(dir)
-			s, stop := runStore(b, Config{Dir: dir, MaxFilesPerPeer: 1000})
+			s, stop := runStore(b, Config{Dir: b.TempDir(), MaxFilesPerPeer: 1000})
 			programs := benchPrograms
 			if c.programs > 10 {
 				programs = manyPrograms(c.programs)
@@ -90,6 +84,8 @@ func BenchmarkSubmit(b *testing.B) {
 				}
 			}
 			all := benchMessages(max(c.programs, c.messages)*2, programs)
+			submit(b, s, benchMessages(c.programs, programs)...) // creates the files
+			created := s.Stats()
 			cpu := cpuTime(b)
 			b.ResetTimer()
 			var wg sync.WaitGroup
@@ -111,8 +107,45 @@ func BenchmarkSubmit(b *testing.B) {
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/n, "ns/msg")
 			b.ReportMetric(float64((cpuTime(b)-cpu).Nanoseconds())/n, "cpu-ns/msg")
 			st := s.Stats()
-			b.ReportMetric(float64(st.Bytes)/n, "B/msg")
-			b.ReportMetric(float64(st.Messages)/float64(st.Groups), "msg/group")
+			b.ReportMetric(float64(st.Bytes-created.Bytes)/n, "B/msg")
+			b.ReportMetric(n/float64(st.Groups-created.Groups), "msg/group")
 		})
+	}
+}
+
+// BenchmarkList is the list of a folder of so many files.
+func BenchmarkList(b *testing.B) {
+	for _, n := range []int{10, 1000} {
+		b.Run(fmt.Sprintf("files=%d", n), func(b *testing.B) {
+			s, _ := runStore(b, Config{})
+			for i := range n - 10 {
+				mustCreate(b, s, fmt.Sprintf("file%d.log", i))
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := s.List(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkLastLines is opening a large file and finding its last 30 lines.
+func BenchmarkLastLines(b *testing.B) {
+	s, _ := runStore(b, Config{})
+	for range 100 {
+		submit(b, s, benchMessages(1000, []string{"celery"})...)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		sn, err := s.OpenFile("worker.log")
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := sn.LastLines(30); err != nil {
+			b.Fatal(err)
+		}
+		sn.Close()
 	}
 }

@@ -3,19 +3,15 @@ package logstore
 import (
 	"cmp"
 	"context"
-	"errors"
 	"time"
-
-	"github.com/dalog-project/dalog/internal/vfs"
 )
 
 const (
 	// maxGroup is how many bytes one commit takes if more are there.
-	maxGroup = 1 << 20
-	// holdRetry is how often files without room are tried again, and holdAtEnd
-	// for how long once the end was asked for.
-	holdRetry = 250 * time.Millisecond
-	holdAtEnd = 5 * time.Second
+	maxGroup = 4 << 20
+	// sweepEvery is how often the names of all open files are looked at, so that
+	// one which is not written to does not keep a removed file on the disk.
+	sweepEvery = 10 * time.Second
 )
 
 // A group is what is committed together.
@@ -72,15 +68,20 @@ func (s *Store) startSyncer() (stop func()) {
 
 // work commits group after group until the queue is closed and empty.
 func (s *Store) work(ctx context.Context) error {
+	sweep := time.NewTicker(sweepEvery)
+	defer sweep.Stop()
 	var g group
 	for {
+		if err := s.interrupted(sweep.C); err != nil {
+			s.fail(err)
+		}
 		var open bool
 		g.batches, open = s.queue.take(g.batches[:0], maxGroup)
 		if len(g.batches) == 0 {
 			if !open {
 				return s.failure()
 			}
-			if err := s.idle(); err != nil {
+			if err := s.idle(sweep.C); err != nil {
 				s.fail(err)
 			}
 			continue
@@ -94,26 +95,36 @@ func (s *Store) work(ctx context.Context) error {
 }
 
 // idle waits until there may be something to commit.
-func (s *Store) idle() error {
+func (s *Store) idle(sweep <-chan time.Time) error {
 	select {
 	case <-s.queue.wake:
 		return nil
 	case done := <-s.reopen:
 		return s.lookAround(done)
+	case now := <-sweep:
+		return s.folder.checkAll(now)
+	}
+}
+
+// interrupted does what is due between two groups.
+func (s *Store) interrupted(sweep <-chan time.Time) error {
+	select {
+	case done := <-s.reopen:
+		return s.lookAround(done)
+	case now := <-sweep:
+		return s.folder.checkAll(now)
+	default:
+		return nil
 	}
 }
 
 // commit makes the group durable as far as somebody waits for that.
 func (s *Store) commit(ctx context.Context, g *group) error {
-	select {
-	case done := <-s.reopen:
-		if err := s.lookAround(done); err != nil {
-			return err
-		}
-	default:
+	if err := s.failure(); err != nil {
+		return err
 	}
 	s.gather(g)
-	if err := cmp.Or(s.failure(), s.apply(ctx, g)); err != nil {
+	if err := s.apply(ctx, g); err != nil {
 		return err
 	}
 	if g.waited {
@@ -145,99 +156,8 @@ func (g *group) add(f *logFile, data ...[]byte) {
 	f.pending = append(f.pending, data...)
 }
 
-// apply writes to each file of the group, and makes the overflow file one of
-// them where another cannot be opened.
-func (s *Store) apply(ctx context.Context, g *group) error {
-	now := time.Now()
-	for i := 0; i < len(g.files); i++ {
-		if err := s.write(ctx, g, g.files[i], now); err != nil {
-			return err
-		}
-	}
-	if s.held.Swap(nil) != nil {
-		s.log.Info("log files can be written again: intake goes on")
-	}
-	return nil
-}
-
-// write adds what is pending to f, however long it takes until there is room.
-func (s *Store) write(ctx context.Context, g *group, f *logFile, now time.Time) error {
-	data := f.pending
-	defer f.settle()
-	for {
-		err := s.folder.ready(f, now)
-		if err == nil {
-			var kept int
-			kept, err = s.folder.append(f, data)
-			data = skip(data, kept)
-		}
-		switch {
-		case err == nil:
-			return nil
-		case errors.Is(err, errReplaced):
-			err = s.folder.replaced(f)
-		case isRefusal(err) && f != s.router.overflow:
-			s.divert(g, f, data, err)
-			return nil
-		case isRefusal(err), vfs.IsFull(err), isNoDescriptor(err):
-			err = s.hold(ctx, err)
-			now = time.Now()
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-// settle forgets what was pending.
-func (f *logFile) settle() {
-	clear(f.pending)
-	f.pending = f.pending[:0]
-}
-
-// divert gives what f cannot take to the overflow file.
-func (s *Store) divert(g *group, f *logFile, data [][]byte, why error) {
-	n := 0
-	for _, p := range data {
-		n += len(p)
-	}
-	s.count.diverted.Add(int64(n))
-	if f.alarm.due() {
-		s.log.Error("lines go to the overflow file instead: make the name a plain file that this process can write to, or remove it",
-			"file", f.name, "overflow", overflowFile, "error", why)
-	}
-	g.add(s.router.overflow, data...)
-}
-
-// hold keeps everything waiting for a moment, because of why. It returns why
-// once the wait has to end.
-func (s *Store) hold(ctx context.Context, why error) error {
-	if s.held.Swap(&why) == nil {
-		s.count.holds.Add(1)
-		s.log.Error("log files cannot be written: intake is held until they can", "error", why)
-	}
-	select {
-	case <-time.After(holdRetry):
-	case done := <-s.reopen:
-		return s.lookAround(done)
-	}
-	if ctx.Err() == nil {
-		return s.failure()
-	}
-	if s.giveUp.IsZero() {
-		s.giveUp = time.Now().Add(holdAtEnd)
-	}
-	if time.Now().After(s.giveUp) {
-		return why
-	}
-	return nil
-}
-
 // finish tells those who wait, and takes the batches back.
 func (s *Store) finish(g *group, err error) {
-	for _, f := range g.files {
-		f.settle()
-	}
 	var freed int64
 	for _, b := range g.batches {
 		if err == nil {

@@ -20,7 +20,7 @@ import (
 const (
 	// checkEvery is how often the name of a file in use is compared with the
 	// open file, and retryEvery how often a refused name is tried again.
-	checkEvery = time.Second
+	checkEvery = 100 * time.Millisecond
 	retryEvery = time.Second
 	// syncers is how many files are synced at a time: disks and journals merge
 	// what comes together.

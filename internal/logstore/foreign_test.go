@@ -90,7 +90,7 @@ func TestRenameUnderLoad(t *testing.T) {
 	require.EqualValues(t, 10, s.Stats().Replaced)
 }
 
-// Without Reopen a rename is noticed within a second, a removal at once.
+// Without Reopen a rename is noticed within checkEvery, a removal at once.
 func TestRenameAndRemovalAreNoticed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -112,6 +112,12 @@ func TestRenameAndRemovalAreNoticed(t *testing.T) {
 		require.NoError(t, d.Outside().Remove("docassemble.log"))
 		require.NoError(t, s.Reopen(t.Context()))
 		require.Equal(t, "", onDisk(t, d, "docassemble.log"), "standard files come back")
+
+		open := s.Stats().OpenFiles
+		require.NoError(t, d.Outside().Remove("uwsgi.log"))
+		time.Sleep(sweepEvery)
+		synctest.Wait()
+		require.Equal(t, open-1, s.Stats().OpenFiles, "a removed file is let go of though nothing is written to it")
 		stop()
 	})
 }
@@ -202,6 +208,26 @@ func TestPartialLineOfAnotherIsEnded(t *testing.T) {
 		"whole line\nhalf a line\n"+testHeader+"c\n"+"whole line\n"+testHeader+"d\n", onDisk(t, d, "worker.log"))
 	require.EqualValues(t, 2, s.Stats().Mended)
 	require.Zero(t, s.Stats().Shrunk)
+}
+
+// A size in the midst of a line may be that of a write under way, which needs
+// no line end of ours.
+func TestForeignWriteUnderWay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := vfstest.New(vfstest.Options{})
+		s := twinStore(t, d, Config{})
+		stop := startStore(t, s)
+		outsideAppend(t, d, "worker.log", "half a ")
+		go func() {
+			time.Sleep(tornWait / 2)
+			outsideAppend(t, d, "worker.log", "line\n")
+		}()
+		submit(t, s, message("celery", "a"))
+		stop()
+		require.Equal(t, "half a line\n"+testHeader+"a\n", onDisk(t, d, "worker.log"))
+		require.Zero(t, s.Stats().Mended)
+	})
 }
 
 // racingFS lets somebody else act right after a write that fell short.

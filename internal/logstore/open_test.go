@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -47,6 +48,19 @@ func TestOpenCreatesWhatIsMissing(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, fs.FileMode(0o640), info.Mode())
 	require.Len(t, content(t, s, "cron.log"), 2*(len(testHeader)-2+len("line 0\n")))
+}
+
+func TestOpenWarnsOfAnOpenFolder(t *testing.T) {
+	t.Parallel()
+	for mode, warned := range map[os.FileMode]bool{0o755: false, 0o775: false, 0o777: true} {
+		dir := t.TempDir()
+		require.NoError(t, os.Chmod(dir, mode))
+		var logged logBuffer
+		s, err := Open(Config{Dir: dir, Logger: logged.logger()})
+		require.NoError(t, err)
+		require.NoError(t, s.Close())
+		require.Equal(t, warned, strings.Contains(logged.String(), "chmod o-w"), "%o", mode)
+	}
 }
 
 func TestOpenErrors(t *testing.T) {

@@ -1,0 +1,122 @@
+package logstore
+
+import (
+	"container/list"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/dalog-project/dalog/internal/vfs"
+)
+
+// Open takes the folder into use: it takes the lock of the state folder and
+// creates the standard files that are missing. A *LockedError says that another
+// process uses the state folder.
+func Open(cfg Config) (*Store, error) {
+	cfg = cfg.withDefaults()
+	if err := makeDir(cfg.Dir, 0o755, cfg.Owner); err != nil {
+		return nil, fmt.Errorf("log folder: %w", err)
+	}
+	if err := makeDir(cfg.StateDir, 0o700, cfg.Owner); err != nil {
+		return nil, fmt.Errorf("state folder: %w", err)
+	}
+	state, err := vfs.Open(cfg.StateDir)
+	if err != nil {
+		return nil, fmt.Errorf("state folder: %w", err)
+	}
+	defer state.Close()
+	logs, err := vfs.Open(cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("log folder: %w", err)
+	}
+	if info, err := os.Stat(cfg.Dir); err == nil && info.Mode()&0o002 != 0 {
+		cfg.Logger.Warn("everybody may write to the log folder, and so replace log files: take that right away (chmod o-w)", "dir", cfg.Dir)
+	}
+	held, err := lock(state, cfg.StateDir)
+	if err != nil {
+		return nil, errors.Join(err, logs.Close())
+	}
+	s, err := open(cfg, logs)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("log folder: %w", err), held.Close(), logs.Close())
+	}
+	s.lock = held
+	return s, nil
+}
+
+// open makes a Store over logs, which it owns if it succeeds.
+func open(cfg Config, logs vfs.FS) (*Store, error) {
+	entries, err := logs.ReadDir(".")
+	if err != nil {
+		return nil, err
+	}
+	var existing []string
+	for _, e := range entries {
+		if e.Type.IsRegular() && readable(e.Name) && strings.HasSuffix(e.Name, ".log") {
+			existing = append(existing, e.Name)
+		}
+	}
+	s := &Store{
+		cfg:     cfg,
+		log:     cfg.Logger,
+		router:  newRouter(existing, cfg.MaxFiles, cfg.MaxFilesPerPeer),
+		budget:  budget{limit: cfg.MaxUncommitted},
+		queue:   newQueue(),
+		reopen:  make(chan chan error),
+		stopped: make(chan struct{}),
+	}
+	s.folder = folder{
+		fs: logs, owner: cfg.Owner, log: cfg.Logger, count: &s.count,
+		opened: list.New(), maxOpen: cfg.MaxOpenFiles,
+	}
+	s.fillers.New = func() any {
+		return &filler{formatter: formatter{layout: cfg.LineFormat, host: cfg.Host}, router: s.router}
+	}
+	if err := s.createStandard(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// createStandard creates the standard files that are missing. A name that
+// something else has, and a full disk, are alarms, not errors.
+func (s *Store) createStandard() error {
+	now := time.Now()
+	for _, r := range standardRoutes {
+		for _, name := range []string{r.errors, r.rest} {
+			f := s.router.lookup(name)
+			err := s.folder.ready(f, now)
+			if err == nil {
+				continue
+			}
+			_, missing := s.folder.fs.Lstat(name)
+			if !vfs.IsFull(err) && (missing != nil || !isRefusal(err)) {
+				return err
+			}
+			if f.alarm.due() {
+				s.log.Error("a standard log file cannot be written", "file", name, "error", err)
+			}
+		}
+	}
+	return s.folder.syncNames()
+}
+
+// makeDir makes dir if it is missing, for owner if this process is root.
+func makeDir(dir string, perm os.FileMode, owner *Owner) error {
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, perm); err != nil {
+		return err
+	}
+	if owner != nil && os.Geteuid() == 0 {
+		return os.Chown(dir, owner.UID, owner.GID)
+	}
+	return nil
+}
