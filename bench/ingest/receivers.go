@@ -113,10 +113,8 @@ func (r *receiver) waitFor(log fmt.Stringer, up func() bool) error {
 		if up() {
 			return nil
 		}
-		select {
-		case <-r.Done():
+		if r.Ended() {
 			return fmt.Errorf("the receiver has ended: %s\n%s", r.State(), log)
-		default:
 		}
 	}
 	return fmt.Errorf("the receiver is not up after %v\n%s", startTime, log)

@@ -50,6 +50,9 @@ func (c *cluster) run(ctx context.Context) (err error) {
 	c.died = make(chan child, 1+len(hosts))
 	defer func() { err = errors.Join(err, c.stop()) }()
 	if err := c.startDalogd(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return err
 	}
 	for _, host := range hosts {
@@ -86,11 +89,40 @@ func (c *cluster) run(ctx context.Context) (err error) {
 // root is the folder that stands for the host's file system.
 func (c *cluster) root(host string) string { return filepath.Join(c.dir, host) }
 
+// Ports that people will find by themselves, and what is as good when they are
+// taken: a port that the kernel chooses.
+const (
+	syslogAddr = "127.0.0.1:5140"
+	httpAddr   = "127.0.0.1:8080"
+	pageAddr   = "127.0.0.1:8082"
+	freeAddr   = "127.0.0.1:0"
+)
+
+// exitInUse is dalogd's exit code for a port that is taken.
+const exitInUse = 3
+
 // startDalogd returns when dalogd is ready and its addresses are known.
 func (c *cluster) startDalogd(ctx context.Context) error {
+	dalogd, err := c.tryDalogd(ctx, c.usual(syslogAddr, "tcp", "udp"), c.usual(httpAddr, "tcp"), c.usual(pageAddr, "tcp"))
+	if err != nil && dalogd.Process != nil && dalogd.Ended() && dalogd.Wait() == exitInUse {
+		// Somebody was quicker than we.
+		fmt.Fprintln(c.stdout, "A port was taken just now; others are used in their place.")
+		dalogd, err = c.tryDalogd(ctx, freeAddr, freeAddr, freeAddr)
+	}
+	if err == nil {
+		c.expectToLast(dalogd)
+	}
+	return err
+}
+
+func (c *cluster) tryDalogd(ctx context.Context, syslog string, http ...string) (child, error) {
 	ready := make(chan struct{})
-	up := sync.OnceFunc(func() { close(ready) })
+	isUp := false
+	c.syslog, c.http = "", nil
 	watch := func(line string) {
+		if isUp {
+			return // what this function writes is read from here on
+		}
 		switch kind, addr, _ := startlog.Listening(line); kind {
 		case "tcp":
 			c.syslog = addr
@@ -98,32 +130,32 @@ func (c *cluster) startDalogd(ctx context.Context) error {
 			c.http = append(c.http, "http://"+addr)
 		}
 		if startlog.Ready(line) {
-			up()
+			isUp = true
+			close(ready)
 		}
 	}
-	dalogd, err := c.start("dalogd", watch, "dalogd",
-		"--log-dir", filepath.Join(c.dir, "log"),
-		"--syslog", c.usualAddr("5140", "tcp", "udp"),
-		"--http", c.usualAddr("8080", "tcp"), "--http", c.usualAddr("8082", "tcp"))
+	args := []string{"--log-dir", filepath.Join(c.dir, "log"), "--syslog", syslog}
+	for _, addr := range http {
+		args = append(args, "--http", addr)
+	}
+	dalogd, err := c.start("dalogd", watch, "dalogd", args...)
 	if err != nil {
-		return err
+		return child{}, err
 	}
 	select {
 	case <-ready:
-		return nil
+		return dalogd, nil
 	case <-dalogd.Done():
-		return diedEarly(dalogd)
+		return dalogd, diedEarly(dalogd)
 	case <-time.After(startTime):
-		return fmt.Errorf("dalogd is not ready after %v", startTime)
+		return dalogd, fmt.Errorf("dalogd is not ready after %v", startTime)
 	case <-ctx.Done():
-		return nil
+		return dalogd, ctx.Err()
 	}
 }
 
-// usualAddr is the port on the loopback interface, or, where somebody else has
-// it, a port that the kernel chooses.
-func (c *cluster) usualAddr(port string, networks ...string) string {
-	addr := "127.0.0.1:" + port
+// usual is addr, or a free port where somebody else has it.
+func (c *cluster) usual(addr string, networks ...string) string {
 	for _, network := range networks {
 		var socket io.Closer
 		var err error
@@ -133,8 +165,8 @@ func (c *cluster) usualAddr(port string, networks ...string) string {
 			socket, err = net.Listen(network, addr)
 		}
 		if err != nil {
-			fmt.Fprintf(c.stdout, "Port %s is taken; another one is used in its place.\n", port)
-			return "127.0.0.1:0"
+			fmt.Fprintf(c.stdout, "%s is taken; another port is used in its place.\n", addr)
+			return freeAddr
 		}
 		defer socket.Close()
 	}
@@ -146,8 +178,19 @@ func (c *cluster) startDalogfwd(host string) error {
 	for _, s := range sample.Sources {
 		args = append(args, "--file", filepath.Join(c.root(host), s.File)+"="+s.Program+":"+s.Severity)
 	}
-	_, err := c.start("dalogfwd "+host, nil, "dalogfwd", args...)
+	dalogfwd, err := c.start("dalogfwd "+host, nil, "dalogfwd", args...)
+	if err == nil {
+		c.expectToLast(dalogfwd)
+	}
 	return err
+}
+
+// expectToLast makes it an event when the program ends.
+func (c *cluster) expectToLast(p child) {
+	go func() {
+		<-p.Done()
+		c.died <- p
+	}()
 }
 
 // start runs a program from c.bin. What it says goes to c.log, line by line,
@@ -162,10 +205,6 @@ func (c *cluster) start(name string, watch func(string), program string, args ..
 	}
 	started := child{name, p}
 	c.children = append(c.children, started)
-	go func() {
-		<-p.Done()
-		c.died <- started
-	}()
 	return started, nil
 }
 
@@ -179,10 +218,8 @@ func (c *cluster) stop() error {
 	var errs []error
 	for i := len(c.children) - 1; i >= 0; i-- {
 		child := c.children[i]
-		select {
-		case <-child.Done():
+		if child.Ended() {
 			continue // told before
-		default:
 		}
 		if err := child.Stop(stopTime); err != nil {
 			errs = append(errs, err)

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -91,4 +92,19 @@ func TestDemoKilled(t *testing.T) {
 	demo, dir := startDemo(t)
 	demo.kill()
 	waitFor(t, "its programs to end", func() bool { return len(processesOf(t, dir)) == 0 })
+}
+
+// The demo does not need the ports that it likes best.
+func TestDemoPortsTaken(t *testing.T) {
+	t.Parallel()
+	for _, addr := range []string{"127.0.0.1:5140", "127.0.0.1:8080", "127.0.0.1:8082"} {
+		l, err := net.Listen("tcp", addr)
+		if err == nil { // else somebody else has it, which will do
+			defer l.Close()
+		}
+	}
+	demo, _ := startDemo(t)
+	require.NoError(t, demo.Stop(patience))
+	require.Zero(t, demo.Wait())
+	require.Contains(t, string(demo.output.bytes()), "127.0.0.1:5140 is taken")
 }

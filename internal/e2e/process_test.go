@@ -75,10 +75,8 @@ func (p *process) waitOutput(text string) {
 
 func (p *process) requireRunning() {
 	p.t.Helper()
-	select {
-	case <-p.Done():
+	if p.Ended() {
 		p.t.Fatalf("%s has ended with %s", p.name, p.State())
-	default:
 	}
 }
 

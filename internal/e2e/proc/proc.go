@@ -52,6 +52,16 @@ func (p *Process) PID() int { return p.cmd.Process.Pid }
 // Done is closed when the program has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
+// Ended says whether the program has ended.
+func (p *Process) Ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // Wait waits for the program's end and returns its exit code, -1 if a signal
 // ended it.
 func (p *Process) Wait() int {
@@ -80,7 +90,7 @@ func (p *Process) PeakMemory() (int64, error) {
 
 // Signal sends sig to the program; one that has ended already is no error.
 func (p *Process) Signal(sig syscall.Signal) error {
-	if err := p.cmd.Process.Signal(sig); err != nil && !p.ended() {
+	if err := p.cmd.Process.Signal(sig); err != nil && !p.Ended() {
 		return fmt.Errorf("signal %s: %w", p.cmd.Path, err)
 	}
 	return nil
@@ -102,7 +112,7 @@ func (p *Process) Stop(grace time.Duration) error {
 
 // Kill ends the program and its process group at once, and waits for that.
 func (p *Process) Kill() error {
-	if p.ended() {
+	if p.Ended() {
 		return nil
 	}
 	err := syscall.Kill(-p.PID(), syscall.SIGKILL)
@@ -111,15 +121,6 @@ func (p *Process) Kill() error {
 		return fmt.Errorf("kill %s: %w", p.cmd.Path, err)
 	}
 	return nil
-}
-
-func (p *Process) ended() bool {
-	select {
-	case <-p.done:
-		return true
-	default:
-		return false
-	}
 }
 
 // The kernel sends the death signal when the thread that started the program
