@@ -15,37 +15,52 @@ const (
 // blank, which "<" or a BOM must follow, or anything where the stream has
 // used octet counts before. head is the length of digits and blank.
 //
-// A count of zero is an empty frame; it is followed by the next count as well.
+// A count of zero is an empty frame: a count that is not zero may follow it, too.
 func readCount(b []byte, counted, eof bool) (count, head int, v verdict) {
-	digits := 0
-	for digits < len(b) && digits <= maxCountDigits && isDigit(b[digits]) {
-		count = count*10 + int(b[digits]-'0')
-		digits++
+	count, head, v = readDigits(b)
+	if v != isCount || counted {
+		return count, head, v
 	}
-	switch {
-	case digits > maxCountDigits:
-		return 0, 0, isText
-	case digits == len(b):
-		return 0, 0, undecided
-	case digits == 0, b[digits] != ' ':
-		return 0, 0, isText
-	}
-	head = digits + 1
-	b = b[head:]
-	switch {
-	case counted:
-		return count, head, isCount
-	case len(b) == 0:
-		return 0, 0, undecided
-	case b[0] == '<', bytes.HasPrefix(b, bom):
-		return count, head, isCount
-	case !eof && bytes.HasPrefix(bom, b):
-		return 0, 0, undecided
-	case count == 0 && isDigit(b[0]):
-		next, _, v := readCount(b, false, eof)
-		if v != isCount || next > 0 {
-			return 0, head, v
+	v = readBehindCount(b[head:], eof)
+	if v == isText && count == 0 {
+		next, n, w := readDigits(b[head:])
+		switch {
+		case w == isCount && next > 0:
+			v = readBehindCount(b[head+n:], eof)
+		case w == undecided:
+			v = undecided
 		}
 	}
-	return 0, 0, isText
+	return count, head, v
+}
+
+// readDigits reads the digits and the blank of a count.
+func readDigits(b []byte) (count, head int, v verdict) {
+	n := 0
+	for n < len(b) && n <= maxCountDigits && isDigit(b[n]) {
+		count = count*10 + int(b[n]-'0')
+		n++
+	}
+	switch {
+	case n > maxCountDigits:
+		return 0, 0, isText
+	case n == len(b):
+		return 0, 0, undecided
+	case n == 0, b[n] != ' ':
+		return 0, 0, isText
+	}
+	return count, n + 1, isCount
+}
+
+// readBehindCount tells by what follows whether digits and a blank are a count.
+func readBehindCount(b []byte, eof bool) verdict {
+	switch {
+	case len(b) == 0:
+		return undecided
+	case b[0] == '<', bytes.HasPrefix(b, bom):
+		return isCount
+	case !eof && bytes.HasPrefix(bom, b):
+		return undecided
+	}
+	return isText
 }

@@ -6,7 +6,7 @@ package syslog
 // no message.
 func Datagram(raw []byte) []byte {
 	b := skipLead(raw)
-	if count, head, v := readCount(b, true, true); v == isCount {
+	if count, head, v := readDigits(b); v == isCount {
 		if rest := b[head:]; count == len(rest) || count == len(trimEnd(rest)) {
 			b = rest
 		}

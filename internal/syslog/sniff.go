@@ -50,6 +50,7 @@ func Sniff(first []byte, final bool) (p Protocol, decided bool) {
 	if len(first) == 0 {
 		return Undecided, final
 	}
+	first = first[:min(len(first), sniffSize)]
 	switch c := first[0]; {
 	case c == 0x16:
 		p = sniffTLS(first)
@@ -62,7 +63,7 @@ func Sniff(first []byte, final bool) (p Protocol, decided bool) {
 	default:
 		p = Line
 	}
-	if p == Undecided && (final || len(first) >= sniffSize) {
+	if p == Undecided && (final || len(first) == sniffSize) {
 		p = Line
 	}
 	return p, p != Undecided

@@ -55,8 +55,10 @@ func TestSniffDecidesWithinItsSize(t *testing.T) {
 		for i := copy(long, start); i < len(long); i++ {
 			long[i] = 'x'
 		}
-		p, decided := Sniff(long, false)
-		assert.True(t, decided, "%q", start)
-		assert.Equal(t, Line, p, "%q", start)
+		for _, end := range []string{"", " HTTP/1.1\r\n"} {
+			p, decided := Sniff(append(long[:sniffSize:sniffSize], end...), false)
+			assert.True(t, decided, "%q", start)
+			assert.Equal(t, Line, p, "%q", start)
+		}
 	}
 }
