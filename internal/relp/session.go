@@ -2,6 +2,7 @@ package relp
 
 import (
 	"fmt"
+	"strings"
 )
 
 // maxUnread is how much of answers other than to messages may wait to be
@@ -227,7 +228,7 @@ func (s *Session) open(data []byte) {
 	if s.welcome == nil {
 		peer, err := parseOffers(data)
 		if err != nil {
-			s.answer([]byte("500 " + err.Error()))
+			s.answer([]byte("500 " + strings.TrimPrefix(err.Error(), "relp: ")))
 			s.end(err)
 			return
 		}
