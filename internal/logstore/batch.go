@@ -57,7 +57,6 @@ func (p *batchPools) put(b *batch) {
 	if class < minPooled || class > maxPooled {
 		return
 	}
-	clear(b.parts)
 	*b = batch{data: b.data[:0], parts: b.parts[:0]}
 	p[class-minPooled].Put(b)
 }

@@ -7,8 +7,11 @@ import (
 )
 
 const (
-	// maxGroup is how many bytes one commit takes if more are there.
+	// maxGroup is how many bytes one commit takes if more are there, and
+	// perFile how many more for each file of the commit before: a write or a
+	// sync of a few lines costs nearly as much as one of many.
 	maxGroup = 4 << 20
+	perFile  = 16 << 10
 	// sweepEvery is how often the names of all open files are looked at, so that
 	// one which is not written to does not keep a removed file on the disk.
 	sweepEvery = 10 * time.Second
@@ -76,7 +79,7 @@ func (s *Store) work(ctx context.Context) error {
 			s.fail(err)
 		}
 		var open bool
-		g.batches, open = s.queue.take(g.batches[:0], maxGroup)
+		g.batches, open = s.queue.take(g.batches[:0], maxGroup+perFile*len(g.files))
 		if len(g.batches) == 0 {
 			if !open {
 				return s.failure()

@@ -3,6 +3,7 @@ package logstore
 import (
 	"cmp"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"time"
 )
@@ -43,6 +44,14 @@ type Config struct {
 
 // Owner is the user and the group that files belong to.
 type Owner struct{ UID, GID int }
+
+// take makes a file o's, if this process is root.
+func (o *Owner) take(f interface{ Chown(uid, gid int) error }) error {
+	if o == nil || os.Geteuid() != 0 {
+		return nil
+	}
+	return f.Chown(o.UID, o.GID)
+}
 
 func (c Config) withDefaults() Config {
 	c.StateDir = cmp.Or(c.StateDir, filepath.Join(c.Dir, ".dalogd"))

@@ -54,8 +54,12 @@ func (d *folder) ready(f *logFile, now time.Time) error {
 			d.opened.MoveToFront(f.opened)
 			return nil
 		}
-		if err := d.check(f, now); err != nil || f.handle != nil {
+		if err := d.check(f, now); err != nil {
 			return err
+		}
+		if f.handle != nil {
+			d.opened.MoveToFront(f.opened)
+			return nil
 		}
 	}
 	if f.blocked != nil {
@@ -83,7 +87,6 @@ func (d *folder) check(f *logFile, now time.Time) error {
 		d.log.Error("cannot look at the name of a log file: lines go on to the file that is open", "file", f.name, "error", err)
 	}
 	f.checked = now
-	d.opened.MoveToFront(f.opened)
 	return nil
 }
 
@@ -149,10 +152,7 @@ func (d *folder) openName(name string) (h vfs.File, created bool, err error) {
 func (d *folder) created(h vfs.File, name string) {
 	d.count.created.Add(1)
 	d.newNames.Store(true)
-	if d.owner == nil || os.Geteuid() != 0 {
-		return
-	}
-	if err := h.Chown(d.owner.UID, d.owner.GID); err != nil {
+	if err := d.owner.take(h); err != nil {
 		d.log.Warn("new log file keeps the user of this process as its owner", "file", name, "error", err)
 	}
 }

@@ -31,16 +31,19 @@ func (e *LockedError) Error() string {
 
 // lock locks the state folder for this process until the file is closed. A full
 // disk does not keep it from that, only from saying who holds the lock.
-func lock(state vfs.FS, dir string) (vfs.File, error) {
+func lock(state vfs.FS, cfg Config) (vfs.File, error) {
 	f, err := state.Lock(lockName)
 	if errors.Is(err, vfs.ErrLocked) {
-		return nil, &LockedError{Dir: dir, PID: lockHolder(state)}
+		return nil, &LockedError{Dir: cfg.StateDir, PID: lockHolder(state)}
 	}
 	if err != nil {
 		return nil, err
 	}
 	pid := strconv.AppendInt(nil, int64(os.Getpid()), 10)
-	err = f.Truncate(0)
+	err = cfg.Owner.take(f)
+	if err == nil {
+		err = f.Truncate(0)
+	}
 	if err == nil {
 		_, err = f.WriteAt(append(pid, '\n'), 0)
 	}

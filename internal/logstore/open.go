@@ -35,7 +35,7 @@ func Open(cfg Config) (*Store, error) {
 	if info, err := os.Stat(cfg.Dir); err == nil && info.Mode()&0o002 != 0 {
 		cfg.Logger.Warn("everybody may write to the log folder, and so replace log files: take that right away (chmod o-w)", "dir", cfg.Dir)
 	}
-	held, err := lock(state, cfg.StateDir)
+	held, err := lock(state, cfg)
 	if err != nil {
 		return nil, errors.Join(err, logs.Close())
 	}
@@ -76,7 +76,7 @@ func open(cfg Config, logs vfs.FS) (*Store, error) {
 		return &filler{formatter: formatter{layout: cfg.LineFormat, host: cfg.Host}, router: s.router}
 	}
 	if err := s.createStandard(); err != nil {
-		return nil, err
+		return nil, errors.Join(err, s.folder.closeAll())
 	}
 	return s, nil
 }
@@ -106,7 +106,10 @@ func (s *Store) createStandard() error {
 
 // makeDir makes dir if it is missing, for owner if this process is root.
 func makeDir(dir string, perm os.FileMode, owner *Owner) error {
-	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+	if info, err := os.Stat(dir); err == nil {
+		if !info.IsDir() {
+			return fmt.Errorf("%s is not a folder", dir)
+		}
 		return nil
 	}
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
@@ -115,8 +118,10 @@ func makeDir(dir string, perm os.FileMode, owner *Owner) error {
 	if err := os.Mkdir(dir, perm); err != nil {
 		return err
 	}
-	if owner != nil && os.Geteuid() == 0 {
-		return os.Chown(dir, owner.UID, owner.GID)
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
 	}
-	return nil
+	defer f.Close()
+	return owner.take(f)
 }

@@ -27,7 +27,7 @@ func TestOpenCreatesWhatIsMissing(t *testing.T) {
 	s, stop := runStore(t, cfg)
 	submit(t, s, lines(1, "cron")...)
 	for name, mode := range map[string]fs.FileMode{
-		".": 0o755 | fs.ModeDir, ".dalogd": 0o700 | fs.ModeDir, "docassemble.log": 0o600, "access.log": 0o600, "cron.log": 0o600,
+		".": 0o755 | fs.ModeDir, ".dalogd": 0o700 | fs.ModeDir, "docassemble.log": 0o600, "access.log": 0o600, "cron.log": 0o600, ".dalogd/lock": 0o600,
 	} {
 		info, err := os.Stat(filepath.Join(dir, name))
 		require.NoError(t, err)
@@ -72,7 +72,7 @@ func TestOpenErrors(t *testing.T) {
 		cfg  Config
 		want string
 	}{
-		{"log folder is a file", Config{Dir: file}, "log folder: "},
+		{"log folder is a file", Config{Dir: file}, "log folder: " + file + " is not a folder"},
 		{"log folder below a file", Config{Dir: filepath.Join(file, "x")}, "log folder: "},
 		{"state folder is a file", Config{Dir: t.TempDir(), StateDir: file}, "state folder: "},
 	} {
