@@ -67,6 +67,10 @@ func (c *Cursor) Offset() int64 { return c.offset }
 // until the next Advance and must not be written to.
 func (c *Cursor) Last() []byte { return c.last[:anchored(c.offset)] }
 
+// BeginsWith tells whether p, the first min(Offset, AnchorSize) bytes of a
+// source, are the ones that the cursor has moved over.
+func (c *Cursor) BeginsWith(p []byte) bool { return crc32.Checksum(p, castagnoli) == c.head }
+
 // Position is where the cursor stands, with the anchors.
 func (c *Cursor) Position() Position {
 	return Position{Offset: c.offset, Head: c.head, Tail: crc32.Checksum(c.Last(), castagnoli)}

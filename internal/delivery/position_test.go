@@ -27,6 +27,7 @@ func TestCursorAdvanceEqualsCursorAt(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, at.Position(), c.Position())
 			require.Equal(t, int64(len(content)), c.Offset())
+			require.True(t, c.BeginsWith(content[:min(len(content), AnchorSize)]))
 			require.Equal(t, string(content[max(0, len(content)-AnchorSize):]), string(c.Last()))
 		}
 	})

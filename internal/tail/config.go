@@ -80,11 +80,13 @@ type Change struct {
 	Add   []Known // a source of the same ID is replaced
 	Drop  []delivery.SourceID
 	Done  []delivery.SourceID
-	Marks map[string]int64
+	Marks map[string]int64 // raised to these
+	// Unfollow are paths that need no mark any more; it comes after Marks.
+	Unfollow []string
 }
 
 func (c *Change) empty() bool {
-	return len(c.Add) == 0 && len(c.Drop) == 0 && len(c.Done) == 0 && len(c.Marks) == 0
+	return len(c.Add) == 0 && len(c.Drop) == 0 && len(c.Done) == 0 && len(c.Marks) == 0 && len(c.Unfollow) == 0
 }
 
 // Event is something to tell people about.

@@ -1,7 +1,8 @@
 package tail
 
 import (
-	"time"
+	"bytes"
+	"os"
 
 	"github.com/dalog-project/dalog/internal/delivery"
 )
@@ -11,35 +12,30 @@ import (
 // copy beside the file, if there is one: a rotated name, made after the file,
 // with the same content up to the offset. Copies made after that one are epochs
 // that came and went unseen.
-func (t *Tailer) renew(s *Source, now time.Time) {
+func (t *Tailer) renew(s *Source) {
 	p := s.place
 	position := s.position()
-	var match *arrival
+	found := t.siblings(p, t.list(p.dir), nil)
+	match := -1
+	for i, a := range found {
+		if a.known == nil && a.birth >= s.ident.Birth && s.isCopy(a, position) {
+			match = i
+		}
+	}
 	var missed []*arrival
-	for _, a := range t.siblings(p, t.list(p.dir)) {
+	for i, a := range found {
 		switch {
-		case a.known != nil: // settle takes care of it
-			a.file.Close()
-			continue
-		case match == nil && a.birth >= s.ident.Birth && holds(a, position):
-			match = a
-		case a.birth > p.mark && (match != nil || position.Offset > 0):
+		case i == match:
+		case a.known == nil && a.birth > p.mark && (match < 0 && position.Offset > 0 || match >= 0 && i > match):
 			missed = append(missed, a)
-			continue
 		default:
 			a.file.Close()
-		}
-		if match == a {
-			for _, m := range missed {
-				m.file.Close() // older than the copy, and not ours
-			}
-			missed = nil
 		}
 	}
 
 	file, key, ident := s.file, s.key, s.ident
 	unread := max(0, s.peak-position.Offset)
-	if match != nil {
+	if match >= 0 {
 		unread = 0
 	}
 	t.cfg.Notify(Event{Kind: FileTruncated, Path: s.Path, Name: s.name, Source: s.ID, Offset: position.Offset, Unread: unread})
@@ -47,7 +43,7 @@ func (t *Tailer) renew(s *Source, now time.Time) {
 	next := &Source{
 		ID: delivery.NewSourceID(), Path: s.Path, Pattern: s.Pattern,
 		place: p, name: s.name, key: key, ident: ident, live: s.live, rotatedAt: s.rotatedAt,
-		size: s.size, peak: s.size, ctime: s.ctime, links: s.links,
+		size: s.size, peak: s.size, mtime: s.mtime, ctime: s.ctime, links: s.links,
 		file: file, cursor: &delivery.Cursor{},
 	}
 	for _, q := range t.places {
@@ -55,8 +51,8 @@ func (t *Tailer) renew(s *Source, now time.Time) {
 			q.cur = next
 		}
 	}
-	if match != nil {
-		t.moveTo(s, match, now)
+	if match >= 0 {
+		t.moveTo(s, found[match])
 	} else {
 		t.end(s)
 		t.change.Drop = append(t.change.Drop, s.ID)
@@ -68,19 +64,70 @@ func (t *Tailer) renew(s *Source, now time.Time) {
 	t.enter(next)
 }
 
-func holds(a *arrival, position delivery.Position) bool {
-	c, err := delivery.CursorAt(a.file, position.Offset)
+// isCopy tells whether a holds what s held before its content was replaced. If
+// nothing of that was read there are no anchors, and the size must do.
+func (s *Source) isCopy(a *arrival, position delivery.Position) bool {
+	if position.Offset == 0 {
+		return s.peak > 0 && a.look.size >= s.peak
+	}
+	return holds(a.file, position)
+}
+
+// holds tells whether the content of f is the one that position was taken from.
+func holds(f *os.File, position delivery.Position) bool {
+	c, err := delivery.CursorAt(f, position.Offset)
 	return err == nil && c.Position() == position
 }
 
+// verdict is what a file beside a path is that appeared under a rotated name
+// while the path kept its file.
+type verdict int
+
+const (
+	copied    verdict = iota // a copy of the file as it is, or of its beginning
+	foreign                  // something else
+	undecided                // the file's content was replaced: renew will tell
+)
+
+// judge compares the file a beside a path with the path's file, of which all
+// before position was read.
+func judge(a *arrival, f *os.File, position delivery.Position) verdict {
+	switch {
+	case isPrefix(a.file, a.look.size, f):
+		return copied
+	case holds(f, position):
+		return foreign
+	}
+	return undecided
+}
+
+// isPrefix tells whether f begins with the content of copied, as far as the
+// beginning and the end of that show.
+func isPrefix(copied *os.File, size int64, f *os.File) bool {
+	const sample = 64 << 10
+	n := min(size, sample)
+	return equalAt(copied, f, 0, n) && equalAt(copied, f, size-n, n)
+}
+
+func equalAt(a, b *os.File, offset, n int64) bool {
+	p, q := make([]byte, n), make([]byte, n)
+	if _, err := a.ReadAt(p, offset); err != nil && n > 0 {
+		return false
+	}
+	if _, err := b.ReadAt(q, offset); err != nil && n > 0 {
+		return false
+	}
+	return bytes.Equal(p, q)
+}
+
 // moveTo lets s go on in a copy of its file.
-func (t *Tailer) moveTo(s *Source, copied *arrival, now time.Time) {
+func (t *Tailer) moveTo(s *Source, copied *arrival) {
 	delete(t.open, s.key)
 	cursor, err := delivery.CursorAt(copied.file, s.offset())
 	t.mu.Lock()
 	s.file, s.key, s.ident, s.name = copied.file, copied.look.key, copied.ident, copied.name
-	s.size, s.ctime, s.links = copied.look.size, copied.look.ctime, copied.look.links
-	s.live, s.rotatedAt, s.nextLook = 0, now, now
+	s.size, s.mtime, s.ctime, s.links = copied.look.size, copied.look.mtime, copied.look.ctime, copied.look.links
+	s.live, s.rotatedAt, s.nextLook = 0, t.now, t.now
 	if err == nil {
 		s.cursor, s.broken = cursor, false
 	}

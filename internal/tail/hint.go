@@ -27,10 +27,9 @@ type watched struct {
 	fired  atomic.Bool
 }
 
-func newHints(t *Tailer) *hints {
+func newHints(t *Tailer) (*hints, error) {
 	if err := probeInotify(); err != nil {
-		t.cfg.Notify(Event{Kind: HintsOff, Err: err})
-		return nil
+		return nil, err
 	}
 	h := &hints{
 		t:      t,
@@ -40,7 +39,7 @@ func newHints(t *Tailer) *hints {
 		done:   make(chan struct{}),
 	}
 	go h.run()
-	return h
+	return h, nil
 }
 
 func probeInotify() error {

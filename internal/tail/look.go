@@ -26,11 +26,13 @@ func (t *Tailer) look(s *Source, now time.Time) {
 	shrunk := st.size < s.size
 	if st.size != s.size {
 		s.grownAt, s.wait = now, 0
+		s.place.due = earlier(s.place.due, now.Add(t.cfg.Poll))
 	}
-	if st.links != s.links || st.ctime != s.ctime && st.size == s.size && s.place != nil {
-		s.place.due = now // it may have got another name
+	if st.links != s.links || st.ctime != s.ctime && st.ctime != st.mtime {
+		s.place.due = now // a change other than of the content: of the name, perhaps
 	}
-	s.size, s.ctime, s.links = st.size, st.ctime, st.links
+	rewritten := st.size == s.size && st.mtime != s.mtime
+	s.size, s.mtime, s.ctime, s.links = st.size, st.mtime, st.ctime, st.links
 	s.peak = max(s.peak, s.size)
 	s.wait = min(max(2*s.wait, fastLook), t.cfg.Poll)
 	s.nextLook = now.Add(s.wait)
@@ -46,7 +48,7 @@ func (t *Tailer) look(s *Source, now time.Time) {
 		err, s.readErr = s.readErr, nil
 	}
 	renew := s.broken && !s.busy
-	if err != nil || st.size > s.seen {
+	if err != nil || st.size > s.seen || rewritten {
 		t.offerInOrder(s)
 	}
 	idle := s.live == 0 && !now.Before(later(s.rotatedAt, s.grownAt).Add(t.cfg.RotateWait))
@@ -74,7 +76,7 @@ func (t *Tailer) look(s *Source, now time.Time) {
 	}
 	switch {
 	case renew:
-		t.renew(s, now)
+		t.renew(s)
 	case done:
 		t.finish(s)
 	case hint:
@@ -116,7 +118,7 @@ func (t *Tailer) end(s *Source) {
 		delete(t.open, s.key)
 	}
 	if s.place.last == s {
-		s.place.last = nil
+		s.place.last = s.older
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

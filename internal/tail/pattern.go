@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -71,10 +72,40 @@ func (t *Tailer) addPlace(p *pattern, path string, mark int64, first bool, now t
 	if _, ok := t.places[path]; ok {
 		return
 	}
-	t.places[path] = &place{
+	for _, earlier := range t.patterns[:p.index] {
+		if ok, _ := filepath.Match(earlier.text, path); ok {
+			p = earlier
+			break
+		}
+	}
+	place := &place{
 		path: path, dir: filepath.Dir(path), base: filepath.Base(path),
 		pattern: p, mark: mark, first: first, due: now,
 	}
+	t.places[path] = place
+	t.order = append(t.order, place)
+}
+
+// prune lets go of a path that a pattern gave and that leads to nothing any
+// more.
+func (t *Tailer) prune(p *place) {
+	if !p.pattern.glob || p.cur != nil {
+		return
+	}
+	for _, s := range t.sources {
+		if s.place == p && !s.ended {
+			return
+		}
+	}
+	for _, k := range t.known {
+		if k.Path == p.path {
+			return
+		}
+	}
+	delete(t.places, p.path)
+	t.order = slices.DeleteFunc(t.order, func(q *place) bool { return q == p })
+	delete(t.marks, p.path)
+	t.change.Unfollow = append(t.change.Unfollow, p.path)
 }
 
 // newestIn gives the newest time of birth of the files in the folders of a
@@ -82,7 +113,7 @@ func (t *Tailer) addPlace(p *pattern, path string, mark int64, first bool, now t
 func newestIn(pattern string) (newest int64) {
 	dirs, _ := filepath.Glob(filepath.Dir(pattern))
 	for _, dir := range dirs {
-		list := readDir(dir)
+		list := readDir(dir, 0)
 		for _, name := range list.names {
 			if o, err := openFile(filepath.Join(dir, name)); err == nil {
 				newest = max(newest, o.birth)

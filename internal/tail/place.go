@@ -33,6 +33,7 @@ func (t *Tailer) check(p *place, now time.Time) {
 	unchanged := same || !exists && before == nil && !p.listed.IsZero()
 	if unchanged && p.unsettled == 0 && !t.folderChanged(p, now) {
 		p.trouble = ""
+		t.prune(p)
 		return
 	}
 	var head *opened
@@ -125,13 +126,13 @@ func (t *Tailer) settle(p *place, head *opened, exists, same bool, list *dirList
 		}
 	}
 
-	siblings := t.siblings(p, list)
+	siblings := t.siblings(p, list, head)
 	if !exists {
 		t.lead(p, nil)
 	}
 	// The head's content may have been replaced while nobody looked; the files
 	// beside it then hold what was in it.
-	replaced := len(arrivals) > 0 && same && !fits(arrivals[0])
+	replaced := len(arrivals) > 0 && same && !holds(arrivals[0].file, arrivals[0].known.Position)
 	for _, a := range siblings {
 		switch {
 		case a.known != nil && a.known.Done && a.look.size <= a.known.Position.Offset:
@@ -140,12 +141,29 @@ func (t *Tailer) settle(p *place, head *opened, exists, same bool, list *dirList
 			take(a)
 		case a.birth <= p.mark, replaced: // renew finds those of replaced
 			a.file.Close()
-		case p.first || same && p.unsettled == 0:
-			// It cannot have been at the path since the last look: it is a copy,
-			// or was here before us.
-			t.mark(p.path, a.birth)
-			p.mark = a.birth
-			a.file.Close()
+		case p.first:
+			t.ignore(p, a)
+		case t.leftBehind(p, a, siblings):
+			a.file.Close() // renew finds it
+		case same: // it cannot have been at the path since the last look
+			hidden := p.unsettled > 0 // or it was there and did not show
+			file, position := t.current(p, arrivals)
+			switch judge(a, file, position) {
+			case copied:
+				if hidden && a.look.size == 0 {
+					take(a)
+				} else {
+					t.ignore(p, a)
+				}
+			case foreign:
+				if hidden || position.Offset == 0 { // or the path's file was emptied, all of it unread
+					take(a)
+				} else {
+					t.ignore(p, a)
+				}
+			case undecided:
+				a.file.Close()
+			}
 		default:
 			take(a)
 		}
@@ -157,15 +175,60 @@ func (t *Tailer) settle(p *place, head *opened, exists, same bool, list *dirList
 		if c := cmp.Compare(a.birth, b.birth); c != 0 {
 			return c
 		}
-		if olderSuffix(a.suffix, b.suffix) {
+		switch {
+		case olderSuffix(a.suffix, b.suffix):
 			return -1
+		case olderSuffix(b.suffix, a.suffix):
+			return 1
 		}
-		return 1
+		return 0
 	})
 	for _, a := range arrivals {
-		t.adopt(p, a)
+		s := t.adopt(p, a)
+		if before != nil && same { // what was found late is older than what is read now
+			t.putBefore(s, before)
+		}
 	}
 	p.first = false
+}
+
+// ignore leaves a rotated file alone for good.
+func (t *Tailer) ignore(p *place, a *arrival) {
+	p.mark = a.birth
+	t.mark(p.path, a.birth)
+	a.file.Close()
+}
+
+// leftBehind tells whether a holds what another file of the place held before
+// that was emptied: an open one, or one known from an earlier run.
+func (t *Tailer) leftBehind(p *place, a *arrival, siblings []*arrival) bool {
+	emptied := func(f *os.File, position delivery.Position) bool {
+		return position.Offset > 0 && holds(a.file, position) && !holds(f, position)
+	}
+	for _, s := range t.sources {
+		if s.place == p && !s.ended {
+			t.mu.Lock()
+			file, position := s.file, s.position()
+			t.mu.Unlock()
+			if emptied(file, position) {
+				return true
+			}
+		}
+	}
+	return slices.ContainsFunc(siblings, func(b *arrival) bool {
+		return b.known != nil && emptied(b.file, b.known.Position)
+	})
+}
+
+// current gives the file that the path leads to and how far it was read;
+// arrivals are the new ones, the path's first.
+func (t *Tailer) current(p *place, arrivals []*arrival) (*os.File, delivery.Position) {
+	if p.cur == nil {
+		return arrivals[0].file, arrivals[0].known.Position
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return p.cur.file, p.cur.position()
 }
 
 // lookup finds what is known of a file that is not open.
@@ -181,18 +244,13 @@ func (t *Tailer) lookup(ident vfs.Identity) *Known {
 	return nil
 }
 
-// fits tells whether the content is still what it was at the known position.
-func fits(a *arrival) bool {
-	c, err := delivery.CursorAt(a.file, a.known.Position.Offset)
-	return err == nil && c.Position() == a.known.Position
-}
-
 // siblings opens the rotated files of a place that are not open already, in the
-// order of their birth, and forgets closed ones that are no longer there.
-func (t *Tailer) siblings(p *place, list *dirList) (found []*arrival) {
+// order of their birth, and forgets closed ones that are no longer there. head
+// is the file at the path, if it is new.
+func (t *Tailer) siblings(p *place, list *dirList, head *opened) (found []*arrival) {
 	lost := map[delivery.SourceID]*Known{}
 	for _, k := range t.known {
-		if k.Path == p.path {
+		if k.Path == p.path && (head == nil || k != t.lookup(head.ident)) {
 			lost[k.ID] = k
 		}
 	}
@@ -227,12 +285,13 @@ func (t *Tailer) siblings(p *place, list *dirList) (found []*arrival) {
 		return true
 	}
 	complete := list.err == nil
-	for _, name := range list.rotated(p.base) {
+	rotated := list.rotated(p.base)
+	for _, name := range rotated {
 		complete = open(name, false) && complete
 	}
 	if p.cur == nil && slices.ContainsFunc(values(lost), func(k *Known) bool { return !k.Done }) {
 		for _, name := range list.names { // renamed to something unusual
-			if name != p.base && len(lost) > 0 {
+			if name != p.base && !slices.Contains(rotated, name) {
 				open(name, true)
 			}
 		}
@@ -261,7 +320,7 @@ func (t *Tailer) adopt(p *place, a *arrival) *Source {
 	s := &Source{
 		ID: delivery.NewSourceID(), Path: p.path, Pattern: p.pattern.index,
 		place: p, name: a.name, key: a.look.key, ident: a.ident,
-		size: a.look.size, peak: a.look.size, ctime: a.look.ctime, links: a.look.links,
+		size: a.look.size, peak: a.look.size, mtime: a.look.mtime, ctime: a.look.ctime, links: a.look.links,
 		file: a.file, cursor: &delivery.Cursor{},
 	}
 	event := Event{Kind: FileFound, Path: p.path, Name: a.name}
@@ -296,7 +355,7 @@ func (t *Tailer) adopt(p *place, a *arrival) *Source {
 	event.Source, event.Offset = s.ID, s.offset()
 	t.enter(s)
 	if a.rotated {
-		s.rotatedAt = time.Now()
+		s.rotatedAt = t.now
 	} else {
 		t.lead(p, s)
 	}
@@ -320,6 +379,15 @@ func (t *Tailer) enter(s *Source) {
 	p.last = s
 }
 
+// putBefore moves s, the newest source of its place, before another one.
+func (t *Tailer) putBefore(s, other *Source) {
+	t.mu.Lock()
+	s.older, other.older = other.older, s
+	t.offerInOrder(other)
+	t.mu.Unlock()
+	s.place.last = other
+}
+
 // lead makes p lead to s, or to nothing.
 func (t *Tailer) lead(p *place, s *Source) {
 	old := p.cur
@@ -329,7 +397,7 @@ func (t *Tailer) lead(p *place, s *Source) {
 	p.cur = s
 	if old != nil {
 		if old.live--; old.live == 0 && !old.ended {
-			old.rotatedAt = time.Now()
+			old.rotatedAt = t.now
 			t.cfg.Notify(Event{Kind: FileRotated, Path: p.path, Name: old.name, Source: old.ID, Offset: t.offsetOf(old)})
 		}
 	}

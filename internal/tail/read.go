@@ -2,6 +2,8 @@ package tail
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -42,11 +44,21 @@ func (t *Tailer) Confirm(s *Source, p delivery.Position) {
 
 // read reads once from s, which take has marked busy.
 //
-// The bytes before the offset are read again and compared: that is how content
-// replaced between two looks is noticed even if the file is longer than before.
+// The bytes before the offset and the file's first bytes are read again and
+// compared: that is how content replaced between two looks is noticed even if
+// the file is longer than before.
 func (t *Tailer) read(s *Source) (Chunk, bool) {
 	last := s.cursor.Last()
 	start := s.cursor.Offset()
+	if start > delivery.AnchorSize { // otherwise last is the beginning
+		n, err := t.pread(s.file, 0, delivery.AnchorSize, 0)
+		if err != nil {
+			return t.failed(s, err)
+		}
+		if n < delivery.AnchorSize || !s.cursor.BeginsWith(t.buf[:n]) {
+			return t.broke(s)
+		}
+	}
 	from := start - int64(len(last))
 	want := len(last) + quantum
 	got, err := t.pread(s.file, 0, want, from)
@@ -70,6 +82,9 @@ func (t *Tailer) read(s *Source) (Chunk, bool) {
 		got += n
 	}
 	data := t.buf[len(last):got]
+	if start == 0 && len(data) > 0 && data[0] == 0 {
+		return t.skipHole(s)
+	}
 	chunk := Chunk{
 		Source:    s,
 		Continues: len(last) > 0 && last[len(last)-1] != '\n',
@@ -96,6 +111,55 @@ func (t *Tailer) read(s *Source) (Chunk, bool) {
 	s.again = s.again || !s.eof || s.flush && s.seen > s.cursor.Offset() || chunk.cut
 	t.release(s)
 	return chunk, len(chunk.Data) > 0
+}
+
+// skipHole moves s to the first byte of its file that is not NUL. A program that
+// does not append goes on writing at its old offset after the file was emptied,
+// and leaves a hole before it, which may be as large as the disk.
+func (t *Tailer) skipHole(s *Source) (Chunk, bool) {
+	offset, err := firstData(s.file, t.buf[:quantum])
+	var cursor *delivery.Cursor
+	if err == nil {
+		cursor, err = delivery.CursorAt(s.file, offset)
+	}
+	t.mu.Lock()
+	if err == nil {
+		s.cursor = cursor
+		s.seen = max(s.seen, offset)
+		s.again = true
+		t.release(s)
+	}
+	t.mu.Unlock()
+	if err != nil {
+		return t.failed(s, err)
+	}
+	return Chunk{}, false
+}
+
+// firstData gives the offset of the first byte that is not NUL.
+func firstData(f *os.File, buf []byte) (int64, error) {
+	offset, err := f.Seek(0, unix.SEEK_DATA)
+	if errors.Is(err, unix.ENXIO) { // nothing but a hole
+		return f.Seek(0, io.SeekEnd)
+	}
+	if err != nil {
+		offset = 0
+	}
+	for {
+		n, err := f.ReadAt(buf, offset)
+		for i, c := range buf[:n] {
+			if c != 0 {
+				return offset + int64(i), nil
+			}
+		}
+		offset += int64(n)
+		if errors.Is(err, io.EOF) {
+			return offset, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
 }
 
 // pread fills t.buf[from:to] from the file at offset. Fewer bytes than that mean

@@ -20,7 +20,7 @@ type dirList struct {
 	err     error
 }
 
-func readDir(dir string) *dirList {
+func readDir(dir string, tick time.Duration) *dirList {
 	l := &dirList{}
 	began := time.Now()
 	before, err := lookAt(dir)
@@ -38,7 +38,7 @@ func readDir(dir string) *dirList {
 	}
 	slices.Sort(l.names)
 	after, err := lookAt(dir)
-	l.settled = err == nil && after.mtime == before.mtime && before.mtime < began.Add(-clockTick).UnixNano()
+	l.settled = err == nil && after.mtime == before.mtime && before.mtime < began.Add(-tick).UnixNano()
 	return l
 }
 
@@ -49,7 +49,7 @@ func (t *Tailer) list(dir string) *dirList {
 			return l
 		}
 	}
-	l := readDir(dir)
+	l := readDir(dir, t.tick)
 	t.dirs[dir] = l
 	return l
 }

@@ -24,6 +24,7 @@ type Source struct {
 	grownAt   time.Time // when the size was last seen to change
 	size      int64     // at the last look
 	peak      int64     // the largest size seen
+	mtime     int64     // nanoseconds
 	ctime     int64
 	links     uint64
 	nextLook  time.Time

@@ -21,6 +21,7 @@ type Tailer struct {
 	// Owned by the scanner.
 	patterns []*pattern
 	places   map[string]*place // by path
+	order    []*place          // the same, as they were found
 	sources  []*Source
 	open     map[fileKey]*Source     // those of sources whose file is open
 	known    map[vfs.Identity]*Known // sources that are not open
@@ -28,11 +29,13 @@ type Tailer struct {
 	dirs     map[string]*dirList     // of this step
 	change   Change                  // not yet applied
 	fresh    []*Source               // active when change is applied
+	now      time.Time               // of this step
 	nextGlob time.Time
 	nextSeen time.Time
-	retry    time.Time // Apply failed: not before then
+	retry    time.Time // not before then, after Apply has failed
 
-	buf []byte // owned by the reader
+	buf  []byte        // owned by the reader
+	tick time.Duration // how coarse the times of files are
 
 	mu      sync.Mutex
 	ready   readyList
@@ -57,6 +60,7 @@ func New(cfg Config) *Tailer {
 		open:   map[fileKey]*Source{},
 		known:  map[vfs.Identity]*Known{},
 		marks:  cfg.Memory.Marks(),
+		tick:   clockTick,
 		buf:    make([]byte, delivery.AnchorSize+quantum),
 	}
 	for _, k := range cfg.Memory.Sources() {
@@ -65,9 +69,6 @@ func New(cfg Config) *Tailer {
 	for i, text := range cfg.Patterns {
 		t.patterns = append(t.patterns, newPattern(i, text))
 	}
-	if !cfg.NoHints {
-		t.hints = newHints(t)
-	}
 	return t
 }
 
@@ -75,8 +76,14 @@ func New(cfg Config) *Tailer {
 // so that Next finds all that was written before. The files stay open; Close
 // ends that.
 func (t *Tailer) Run(ctx context.Context) error {
-	if t.hints != nil {
-		defer t.hints.close()
+	if !t.cfg.NoHints {
+		h, err := newHints(t)
+		if err != nil {
+			t.cfg.Notify(Event{Kind: HintsOff, Err: err})
+		} else {
+			t.hints = h
+			defer h.close()
+		}
 	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -123,14 +130,14 @@ func (t *Tailer) lookAgain() {
 	for _, s := range t.sources {
 		s.nextLook = time.Time{}
 	}
-	for _, p := range t.places {
+	for _, p := range t.order {
 		p.due = time.Time{}
 	}
 }
 
 // step looks at all that is due and tells when the next look is.
 func (t *Tailer) step(now time.Time) (next time.Time) {
-	t.dirs = map[string]*dirList{}
+	t.now, t.dirs = now, map[string]*dirList{}
 	t.mu.Lock()
 	touched := t.touched
 	t.touched = nil
@@ -153,7 +160,7 @@ func (t *Tailer) step(now time.Time) (next time.Time) {
 			stats.Unread += max(0, s.size-t.offsetOf(s))
 		}
 	}
-	for _, p := range t.places {
+	for _, p := range slices.Clone(t.order) {
 		if !now.Before(p.due) {
 			t.check(p, now)
 		}
@@ -167,7 +174,7 @@ func (t *Tailer) step(now time.Time) (next time.Time) {
 	for _, s := range t.sources {
 		next = earlier(next, s.nextLook)
 	}
-	for _, p := range t.places {
+	for _, p := range t.order {
 		next = earlier(next, p.due)
 	}
 	t.mu.Lock()
@@ -205,11 +212,13 @@ func (t *Tailer) apply(now time.Time) {
 			return
 		}
 		if err := t.cfg.Memory.Apply(t.change); err != nil {
-			t.cfg.Notify(Event{Kind: MemoryFailed, Err: err})
+			if t.retry.IsZero() {
+				t.cfg.Notify(Event{Kind: MemoryFailed, Err: err})
+			}
 			t.retry = now.Add(t.cfg.Scan)
 			return
 		}
-		t.change = Change{}
+		t.change, t.retry = Change{}, time.Time{}
 	}
 	if len(t.fresh) == 0 {
 		return

@@ -1,0 +1,329 @@
+package tail
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// Whatever happens to a file between looks and restarts, every complete line
+// comes, once, in the order of its file. Content that vanishes before it was
+// seen is not asked for: the model looks before it deletes or empties, or keeps
+// a copy.
+func TestActionLists(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		dir, err := os.MkdirTemp("", "dalog-tail-")
+		require.NoError(t, err)
+		defer os.RemoveAll(dir)
+		m := &model{
+			rig:     newRig(t, dir, Config{RotateWait: time.Hour}, "app.log"),
+			written: map[int]int{}, again: map[int]bool{}, got: map[int]int{}, order: map[int][]int{},
+		}
+		defer m.close()
+		m.step(time.Second) // what is there before the first look is old news
+		t.Repeat(map[string]func(*rapid.T){
+			"write":         func(t *rapid.T) { m.write(t, m.create()) },
+			"write late":    m.writeLate,
+			"begin a line":  m.begin,
+			"rename":        m.renamePath,
+			"rename often":  m.renameOften,
+			"create":        func(*rapid.T) { m.create() },
+			"copy truncate": m.copyTruncate,
+			"truncate":      m.truncatePath,
+			"delete":        m.deletePath,
+			"step":          func(*rapid.T) { m.step(time.Second) },
+			"look":          func(*rapid.T) { m.look(); m.take() },
+			"rest":          func(*rapid.T) { m.rest(); m.step(time.Second) },
+			"idle":          m.idle,
+			"restart":       m.restartNow,
+		})
+		m.settleDown()
+		for n, gen := range m.written {
+			switch {
+			case m.got[n] == 0:
+				t.Fatalf("line %d of incarnation %d is lost:\n%s", n, gen, m.story())
+			case m.got[n] > 1 && !m.again[n]:
+				t.Fatalf("line %d of incarnation %d came %d times:\n%s", n, gen, m.got[n], m.story())
+			}
+		}
+		for gen, lines := range m.order {
+			if !slices.IsSorted(lines) {
+				t.Fatalf("incarnation %d came out of order: %v:\n%s", gen, lines, m.story())
+			}
+		}
+	})
+}
+
+// model is what happens to one followed path, and what must come of it.
+type model struct {
+	*rig
+	next    int           // number of the next line
+	files   []*modelFile  // open for writing, oldest first
+	gens    int           // incarnations made
+	rotated int           // app.log.1 to app.log.N exist
+	written map[int]int   // complete line -> incarnation
+	again   map[int]bool  // lines that may come twice
+	got     map[int]int   // how often each line came
+	order   map[int][]int // incarnation -> lines as they came first
+}
+
+// modelFile is an incarnation that a program has open to append to.
+type modelFile struct {
+	*os.File
+	gen     int
+	current bool   // at the path
+	deleted bool   // has no name
+	begun   string // a line without its end
+}
+
+func (m *model) close() {
+	m.tailer.Close()
+	for _, f := range m.files {
+		f.Close()
+	}
+}
+
+// settleDown looks until nothing more can come.
+func (m *model) settleDown() {
+	m.look()
+	m.step(11 * time.Second) // longer than between two looks at an unchanged folder
+	m.look()
+	m.take()
+}
+
+// take accounts for the lines that were handed on.
+func (m *model) take() {
+	for _, line := range m.lines {
+		n, err := strconv.Atoi(strings.Fields(line + " ?")[0])
+		require.NoError(m.t, err, "a line that nobody wrote: %q", line)
+		if m.got[n] == 0 {
+			m.order[m.written[n]] = append(m.order[m.written[n]], n)
+		}
+		m.got[n]++
+	}
+	m.log("read %d lines", len(m.lines))
+	m.lines, m.from = nil, nil
+}
+
+// current is the file at the path, or nil.
+func (m *model) current() *modelFile {
+	for _, f := range m.files {
+		if f.current {
+			return f
+		}
+	}
+	return nil
+}
+
+func (m *model) create() *modelFile {
+	if f := m.current(); f != nil {
+		return f
+	}
+	f, err := os.OpenFile(m.path("app.log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	require.NoError(m.t, err)
+	m.gens++
+	m.files = append(m.files, &modelFile{File: f, gen: m.gens, current: true})
+	return m.files[len(m.files)-1]
+}
+
+func (m *model) write(t *rapid.T, f *modelFile) {
+	var b strings.Builder
+	n := m.next
+	if f.begun != "" {
+		n, _ = strconv.Atoi(strings.Fields(f.begun)[0])
+		b.WriteString(" end\n")
+		m.written[n] = f.gen
+		f.begun = ""
+	}
+	for range rapid.IntRange(1, 5).Draw(t, "lines") {
+		fmt.Fprintf(&b, "%d %s\n", m.next, strings.Repeat("x", rapid.SampledFrom([]int{0, 10, 2000}).Draw(t, "more")))
+		m.written[m.next] = f.gen
+		m.next++
+	}
+	m.log("write gen %d: %d..%d", f.gen, n, m.next-1)
+	_, err := f.WriteString(b.String())
+	require.NoError(m.t, err)
+}
+
+func (m *model) writeLate(t *rapid.T) {
+	if len(m.files) < 2 {
+		t.Skip()
+	}
+	m.write(t, m.files[rapid.IntRange(max(0, len(m.files)-4), len(m.files)-2).Draw(t, "file")])
+}
+
+func (m *model) begin(t *rapid.T) {
+	f := m.create()
+	if f.begun != "" {
+		t.Skip()
+	}
+	f.begun = fmt.Sprintf("%d begun", m.next)
+	m.next++
+	_, err := f.WriteString(f.begun)
+	require.NoError(m.t, err)
+}
+
+func (m *model) shift() {
+	for i := m.rotated; i > 0; i-- {
+		m.rename(fmt.Sprint("app.log.", i), fmt.Sprint("app.log.", i+1))
+	}
+	m.rotated++
+}
+
+func (m *model) renamePath(t *rapid.T) {
+	f := m.current()
+	if f == nil {
+		t.Skip()
+	}
+	m.shift()
+	m.log("rename gen %d", f.gen)
+	m.rename("app.log", "app.log.1")
+	f.current = false
+	if rapid.Bool().Draw(t, "create") {
+		m.create()
+	}
+}
+
+func (m *model) renameOften(t *rapid.T) {
+	for range rapid.IntRange(2, 4).Draw(t, "renames") {
+		m.write(t, m.create())
+		m.renamePath(t)
+	}
+}
+
+// copyTruncate copies the path's file and empties it, as logrotate does, while
+// all is quiet otherwise and something of it has been read.
+func (m *model) copyTruncate(t *rapid.T) {
+	f := m.current()
+	if f == nil || f.begun != "" {
+		t.Skip()
+	}
+	m.write(t, f)
+	m.settleDown()
+	m.rest()
+	m.settleDown()
+	if rapid.Bool().Draw(t, "unread end") {
+		m.write(t, f)
+	}
+	m.shift()
+	m.log("copy gen %d", f.gen)
+	m.copy("app.log", "app.log.1")
+	if rapid.Bool().Draw(t, "look between") {
+		m.step(time.Second)
+	}
+	m.log("truncate gen %d", f.gen)
+	m.truncate("app.log")
+	m.gens++
+	f.gen = m.gens
+}
+
+func (m *model) truncatePath(t *rapid.T) {
+	f := m.current()
+	if f == nil || f.begun != "" {
+		t.Skip()
+	}
+	m.settleDown()
+	m.log("truncate gen %d", f.gen)
+	m.truncate("app.log")
+	m.gens++
+	f.gen = m.gens
+}
+
+func (m *model) deletePath(t *rapid.T) {
+	f := m.current()
+	if f == nil {
+		t.Skip()
+	}
+	m.settleDown()
+	m.log("delete gen %d", f.gen)
+	m.remove("app.log")
+	f.current, f.deleted = false, true
+}
+
+// idle lets rotated files be closed, those that nobody is about to write to.
+func (m *model) idle(t *rapid.T) {
+	for _, f := range m.files {
+		if !f.current && f.begun != "" {
+			m.write(t, f)
+		}
+	}
+	m.settleDown()
+	var kept []*modelFile
+	for _, f := range m.files {
+		if f.deleted {
+			f.Close()
+		} else {
+			kept = append(kept, f)
+		}
+	}
+	m.files = kept
+	m.step(time.Hour)
+	m.step(time.Hour)
+	m.take()
+}
+
+// restartNow begins anew with what was confirmed. What was not comes again, if
+// its file still has a name.
+func (m *model) restartNow(t *rapid.T) {
+	m.settleDown()
+	var named []*modelFile
+	for _, f := range m.files {
+		if f.deleted {
+			f.Close()
+		} else {
+			named = append(named, f)
+		}
+	}
+	m.files = named
+	if rapid.Bool().Draw(t, "unconfirmed") && len(named) > 0 {
+		m.write(t, named[rapid.IntRange(0, len(named)-1).Draw(t, "file")])
+		m.lazy = true
+		m.look()
+		m.lazy = false
+		for _, line := range m.lines {
+			n, err := strconv.Atoi(strings.Fields(line)[0])
+			require.NoError(m.t, err)
+			m.again[n] = true
+		}
+		m.take()
+	}
+	m.log("restart")
+	m.restart()
+}
+
+// log notes what the model does among the events of the Tailer.
+func (m *model) log(format string, args ...any) {
+	m.events = append(m.events, Event{Kind: modelAction, Path: fmt.Sprintf(format, args...)})
+}
+
+const modelAction EventKind = -1
+
+// story is what happened, for the eyes of whoever looks for the reason.
+func (m *model) story() string {
+	names := map[EventKind]string{
+		FileFound: "found", FileResumed: "resumed", FileMissed: "missed", FileRotated: "rotated", FileTruncated: "truncated",
+		CopyFound: "copy found", FileClosed: "closed",
+	}
+	var b strings.Builder
+	for _, e := range m.events {
+		if e.Kind == modelAction {
+			fmt.Fprintln(&b, "-", e.Path)
+			continue
+		}
+		fmt.Fprintf(&b, "    %s: source %.4s %s offset %d", names[e.Kind], e.Source, filepath.Base(e.Name), e.Offset)
+		if e.Unread > 0 {
+			fmt.Fprintf(&b, " unread %d", e.Unread)
+		}
+		fmt.Fprintln(&b)
+	}
+	return b.String()
+}
