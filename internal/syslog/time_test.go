@@ -90,6 +90,22 @@ func TestInferYear(t *testing.T) {
 	}
 }
 
+func TestZoneNames(t *testing.T) {
+	t.Parallel()
+	for name, hours := range map[string]int{
+		"UTC": 0, "GMT": 0, "UT": 0, "WET": 0, "WEST": 1, "BST": 1, "CET": 1, "CEST": 2, "EET": 2, "EEST": 3, "MSK": 3, "JST": 9, "KST": 9,
+		"AEST": 10, "AEDT": 11, "NZST": 12, "NZDT": 13, "EDT": -4, "EST": -5, "CDT": -5, "CST": -6, "MDT": -6, "MST": -7, "PDT": -7,
+		"PST": -8, "AKDT": -8, "AKST": -9, "HST": -10,
+	} {
+		var p Parser
+		var m Message
+		p.Parse([]byte("<13>Mar 17 04:05:06 "+name+": gate7 app: text"), november, &m)
+		want := time.Date(2026, 3, 17, 4, 5, 6, 0, time.FixedZone("", hours*3600))
+		assert.Equal(t, At(want), m.Time, name)
+		assert.Equal(t, "gate7", string(m.Host), name)
+	}
+}
+
 func BenchmarkZoneAtChange(b *testing.B) {
 	zone := newYork(b)
 	p := Parser{Zone: zone}
