@@ -82,6 +82,9 @@ type episode struct {
 	// append failed and another took its number.
 	possible map[uint64][][]byte
 	serial   int
+	// size is that of all payloads, so that records of one life lie where those
+	// of another one lay; 0 if they differ.
+	size int
 }
 
 func newEpisode(seed uint64) *episode {
@@ -92,7 +95,8 @@ func newEpisode(seed uint64) *episode {
 			Seed: seed, Page: []int{64, 512, 4096}[rng.IntN(3)], Writeback: []float64{0, 0.05}[rng.IntN(2)],
 			NoAllocate: rng.IntN(10) == 0,
 		}),
-		opt: wal.Options{Store: [16]byte{1, 2, 3}, SegmentSize: []int64{4 << 10, 12 << 10}[rng.IntN(2)]},
+		opt:  wal.Options{Store: [16]byte{1, 2, 3}, SegmentSize: []int64{4 << 10, 12 << 10}[rng.IntN(2)]},
+		size: []int{0, 0, 20, 480}[rng.IntN(4)],
 	}
 }
 
@@ -171,11 +175,15 @@ func (e *episode) live() error {
 
 func (e *episode) append(log *wal.Log) error {
 	e.serial++
-	payload := make([]byte, e.rng.IntN(1<<e.rng.IntN(11)))
+	size := e.size
+	if size == 0 {
+		size = e.rng.IntN(1 << e.rng.IntN(11))
+	}
+	payload := make([]byte, size)
 	for i := range payload {
 		payload[i] = byte(e.serial + i*7)
 	}
-	payload = fmt.Appendf(payload, "#%d", e.serial)
+	payload = fmt.Appendf(payload, "#%06d", e.serial)
 	cut := e.rng.IntN(len(payload) + 1)
 	next := e.last() + 1
 	// Known before the call: it may be found even if the call never returns.

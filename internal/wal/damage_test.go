@@ -2,8 +2,11 @@ package wal_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"slices"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -68,6 +71,12 @@ func samples(t testing.TB) map[string]sample {
 		"many segments": build(0, func(fsys vfs.FS) {
 			writeLog(t, create(fsys, 1), []int{1500, 1500, 1500, 90, 1500, 1500, 1500}, 2, 3, 5, 6)
 		}),
+		"next segment begun": build(0, func(fsys vfs.FS) {
+			log := create(full{fsys}, 1)
+			writeLog(t, log, []int{1000, 1000}, 2)
+			_, err := log.Append(1, [][]byte{make([]byte, 3000)})
+			require.True(t, vfs.IsFull(err), "%v", err)
+		}),
 		"checkpoint in the middle": build(2, func(fsys vfs.FS) {
 			writeLog(t, create(fsys, 1), []int{700, 700, 700, 700, 2000, 700}, 1, 2, 3, 4)
 		}),
@@ -80,6 +89,23 @@ func samples(t testing.TB) map[string]sample {
 			writeLog(t, log, []int{20, 20}, 12)
 		}),
 	}
+}
+
+// full is a disk without room for records of 3,000 bytes.
+type full struct{ vfs.FS }
+
+func (f full) OpenFile(name string, flag int, perm fs.FileMode) (vfs.File, error) {
+	file, err := f.FS.OpenFile(name, flag, perm)
+	return fullFile{file}, err
+}
+
+type fullFile struct{ vfs.File }
+
+func (f fullFile) WritevAt(parts [][]byte, off int64) (int, error) {
+	if len(parts[1]) == 3000 {
+		return 0, syscall.ENOSPC
+	}
+	return f.File.WritevAt(parts, off)
 }
 
 // damaged reads a damaged log and asks for the law: all, or an error, or a
@@ -99,6 +125,7 @@ func (s sample) damaged(t *testing.T, img image, hit func(place) bool) (kept int
 		for _, p := range s.places {
 			if !hit(p) {
 				require.LessOrEqual(t, p.synced, last, "record %d in %s knows of more", p.lsn, p.file)
+				require.NotEqual(t, last+1, p.lsn, "the next record is there, in %s at %d", p.file, p.from)
 			}
 		}
 	}
@@ -257,4 +284,40 @@ func TestReadError(t *testing.T) {
 		require.ErrorIs(t, err, failed, "what cannot be read is neither torn nor damaged")
 		require.NotErrorIs(t, err, io.EOF)
 	}
+}
+
+// TestTornTailOfAReusedFile has what a loss of power may leave of a file that was
+// on its way to be used again: a header half written, its old name, and records
+// of the old torn tail.
+func TestTornTailOfAReusedFile(t *testing.T) {
+	t.Parallel()
+	s := samples(t)["never synced"]
+	name := fmt.Sprintf("%020d.wal", 1)
+	content := slices.Clone(s.image[name])
+	content[5], content[64] = 0, 0
+	img := image{name: content}
+	got, _, err := read(img.load(t), small, 0)
+	require.NoError(t, err)
+	require.Empty(t, got)
+}
+
+// TestNumbersStartAgain has a segment that goes back behind the one before it.
+func TestNumbersStartAgain(t *testing.T) {
+	t.Parallel()
+	one, two := vfstest.New(vfstest.Options{}).FS(), vfstest.New(vfstest.Options{}).FS()
+	writeLog(t, create(t, one, small, 1), []int{10, 10, 10}, 3)
+	create(t, two, small, 1)
+	writeLog(t, create(t, two, small, 3), []int{10}, 3)
+	img := save(t, one)
+	for name, content := range save(t, two) {
+		img[name] = content
+	}
+	got, _, err := read(img.load(t), small, 0)
+	corruption := (*wal.CorruptionError)(nil)
+	require.ErrorAs(t, err, &corruption)
+	require.ErrorContains(t, err, "starts again")
+	require.Len(t, got, 3)
+	got, _, err = read(img.load(t), small, 2)
+	require.NoError(t, err)
+	require.Len(t, got, 1, "behind a checkpoint, the later one counts")
 }

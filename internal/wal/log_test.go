@@ -316,6 +316,35 @@ func TestSyncFails(t *testing.T) {
 	require.Equal(t, before, disk.Ops(), "nothing was tried")
 }
 
+// TestWriteFails asks that only a full disk is taken as passing.
+func TestWriteFails(t *testing.T) {
+	t.Parallel()
+	disk := vfstest.New(vfstest.Options{})
+	log := create(t, disk.FS(), small, 1)
+	disk.Inject(vfstest.Fault{Op: vfstest.Write, Err: syscall.EIO, Tear: 10})
+	_, err := log.Append(1, nil)
+	require.ErrorIs(t, err, wal.ErrFailed)
+	require.ErrorIs(t, err, syscall.EIO)
+	_, err = log.Append(1, nil)
+	require.ErrorIs(t, err, wal.ErrFailed)
+}
+
+// TestUndoFails asks that half a record which cannot be taken back ends the log.
+func TestUndoFails(t *testing.T) {
+	t.Parallel()
+	for _, op := range []vfstest.Op{vfstest.Truncate, vfstest.Allocate} {
+		disk := vfstest.New(vfstest.Options{})
+		log := create(t, disk.FS(), small, 1)
+		disk.Inject(vfstest.Fault{Op: vfstest.Write, Err: syscall.ENOSPC, Tear: 10})
+		disk.Inject(vfstest.Fault{Op: op, Err: syscall.EIO})
+		_, err := log.Append(1, nil)
+		require.ErrorIs(t, err, wal.ErrFailed)
+		require.ErrorIs(t, err, syscall.EIO)
+		_, err = log.Append(1, nil)
+		require.ErrorIs(t, err, wal.ErrFailed)
+	}
+}
+
 func TestClosed(t *testing.T) {
 	t.Parallel()
 	log := create(t, realFolder(t), small, 1)

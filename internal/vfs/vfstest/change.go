@@ -1,13 +1,47 @@
 package vfstest
 
-// change is one change of directory entries that is not durable yet: node got a
-// name (created, or renamed from elsewhere), or lost it (as is nil).
+import "slices"
+
+// place is a name in a folder; in is nil for nowhere.
+type place struct {
+	in *node
+	as string
+}
+
+// change is one change of directory entries that is not durable yet: node went
+// from one place to another, was created or removed.
 type change struct {
-	in   *node // the folder whose sync makes it durable
-	as   string
-	node *node
-	lost bool
-	done bool
+	node     *node
+	from, to place
+	// others are the nodes that must have made way: who had the name, and who had
+	// the inode.
+	others []*node
+	done   bool
+}
+
+// dir is the folder whose sync makes the change durable.
+func (c *change) dir() *node {
+	if c.to.in != nil {
+		return c.to.in
+	}
+	return c.from.in
+}
+
+// builds tells whether the change is only possible after the earlier one, which
+// is so where both concern the same node or the same name: no journal puts a
+// name, or an inode, into use twice.
+func (c *change) builds(earlier *change) bool {
+	for _, p := range []place{c.from, c.to} {
+		if p.in != nil && (p == earlier.from || p == earlier.to) {
+			return true
+		}
+	}
+	for _, n := range append([]*node{c.node}, c.others...) {
+		if n == earlier.node || slices.Contains(earlier.others, n) {
+			return true
+		}
+	}
+	return false
 }
 
 func (d *Disk) record(c change) { d.changes = append(d.changes, &c) }
@@ -15,7 +49,7 @@ func (d *Disk) record(c change) { d.changes = append(d.changes, &c) }
 // syncDir makes the entries of a folder durable.
 func (d *Disk) syncDir(dir *node) {
 	for i, c := range d.changes {
-		if c.in == dir {
+		if c.dir() == dir {
 			d.settle(i)
 		}
 	}
@@ -32,75 +66,42 @@ func (d *Disk) loseChanges() {
 // folder or, if dir is nil, of all.
 func (d *Disk) settleSome(likely float64, dir *node) {
 	for i, c := range d.changes {
-		if (dir == nil || c.in == dir) && d.rng.Float64() < likely {
+		if (dir == nil || c.dir() == dir) && d.rng.Float64() < likely {
 			d.settle(i)
 		}
 	}
 	d.forgetDone()
 }
 
-// settle makes change i durable. Earlier changes of the same node are contained
-// in it. Where it takes the name from another node, the changes by which that
-// one had moved away come first: no journal puts a name, or an inode, into use
-// twice.
+// settle makes change i durable, and before it those that it builds on.
 func (d *Disk) settle(i int) {
 	c := d.changes[i]
 	if c.done {
 		return
 	}
+	for j, earlier := range d.changes[:i] {
+		if !earlier.done && c.builds(earlier) {
+			d.settle(j)
+		}
+	}
 	c.done = true
-	for _, earlier := range d.changes[:i] {
-		if earlier.node == c.node {
-			earlier.done = true
-		}
-	}
-	if before := c.node.tookFrom; before != nil {
-		d.vanish(before)
-		c.node.tookFrom = nil
-	}
-	if !c.lost {
-		if other := c.in.durable[c.as]; other != nil && other != c.node {
-			for j, earlier := range d.changes[:i] {
-				if earlier.node == other {
-					d.settle(j)
-				}
-			}
-			if c.in.durable[c.as] == other {
-				other.onDiskIn = nil // replaced
-			}
-		}
-	}
 	c.node.losePlace()
-	if !c.lost {
-		c.in.durable[c.as] = c.node
-		c.node.onDiskIn, c.node.onDiskAs = c.in, c.as
+	for _, n := range c.others {
+		n.losePlace()
 	}
-}
-
-// vanish makes it durable that n, whose inode is in use again, is no more.
-func (d *Disk) vanish(n *node) {
-	for _, c := range d.changes {
-		if c.node == n {
-			c.done = true
-		}
+	if c.to.in != nil {
+		c.to.in.durable[c.to.as] = c.node
+		c.node.onDisk = c.to
 	}
-	n.losePlace()
 }
 
 func (n *node) losePlace() {
-	if n.onDiskIn != nil {
-		delete(n.onDiskIn.durable, n.onDiskAs)
-		n.onDiskIn = nil
+	if n.onDisk.in != nil {
+		delete(n.onDisk.in.durable, n.onDisk.as)
+		n.onDisk = place{}
 	}
 }
 
 func (d *Disk) forgetDone() {
-	left := d.changes[:0]
-	for _, c := range d.changes {
-		if !c.done {
-			left = append(left, c)
-		}
-	}
-	clear(d.changes[len(left):])
-	d.changes = left
+	d.changes = slices.DeleteFunc(d.changes, func(c *change) bool { return c.done })
 }

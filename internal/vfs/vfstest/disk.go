@@ -139,6 +139,7 @@ func (d *Disk) PowerLoss() {
 	d.loseChanges()
 	d.pages, d.nodes = 0, 0
 	clear(d.inodes)
+	clear(d.owners)
 	d.walk(func(n *node) {
 		n.gone = false
 		if n.isDir() {
@@ -150,7 +151,7 @@ func (d *Disk) PowerLoss() {
 			n.losePages(d)
 		}
 		d.nodes++
-		d.inodes[n.inode] = true
+		d.inodes[n.inode], d.owners[n.inode] = true, n
 	})
 }
 

@@ -16,7 +16,6 @@ type node struct {
 	inode    int
 	birth    int64
 	mtime    time.Time
-	tookFrom *node   // who had the inode's number before
 	handles  int     // open Files
 	gone     bool    // has no name
 	locked   *handle // who holds the lock
@@ -24,8 +23,7 @@ type node struct {
 	// A folder: the entries seen, and those on the disk with the place each
 	// node has there.
 	entries, durable map[string]*node
-	onDiskIn         *node
-	onDiskAs         string
+	onDisk           place
 
 	// A file: page i is shared between cache and disk while both are the same
 	// slice, and is then never written to. nil is a hole.
@@ -50,8 +48,6 @@ func (d *Disk) newNode(dir bool, perm fs.FileMode) *node {
 	}
 	d.inodes[n.inode] = true
 	d.nodes++
-	n.tookFrom = d.owners[n.inode]
-	d.owners[n.inode] = n
 	return n
 }
 

@@ -155,7 +155,12 @@ func (v *view) create(dir *node, base string, isDir bool, perm fs.FileMode) (*no
 	}
 	n := v.d.newNode(isDir, perm)
 	dir.entries[base] = n
-	v.d.record(change{in: dir, as: base, node: n})
+	made := change{node: n, to: place{dir, base}}
+	if before := v.d.owners[n.inode]; before != nil {
+		made.others = []*node{before}
+	}
+	v.d.owners[n.inode] = n
+	v.d.record(made)
 	return n, nil
 }
 
@@ -226,7 +231,11 @@ func (v *view) rename(oldName, newName string) error {
 	}
 	delete(oldDir.entries, oldBase)
 	newDir.entries[newBase] = n
-	v.d.record(change{in: newDir, as: newBase, node: n})
+	moved := change{node: n, from: place{oldDir, oldBase}, to: place{newDir, newBase}}
+	if over != nil {
+		moved.others = []*node{over}
+	}
+	v.d.record(moved)
 	v.drop(over)
 	return nil
 }
@@ -251,7 +260,7 @@ func (v *view) Remove(name string) error {
 			return syscall.ENOTEMPTY
 		}
 		delete(dir.entries, base)
-		v.d.record(change{in: dir, as: base, node: n, lost: true})
+		v.d.record(change{node: n, from: place{dir, base}})
 		v.drop(n)
 		return nil
 	})
