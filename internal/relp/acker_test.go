@@ -280,6 +280,22 @@ func TestRun(t *testing.T) {
 			require.Equal(t, []string{acks(2, 3), acks(4, 4) + "5 rsp 0\n" + serverclose}, w.writes)
 		})
 	})
+	t.Run("open and a message in one read", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			s := testServer(t).NewSession()
+			w := &recorder{}
+			result := make(chan error)
+			go func() { result <- s.acker.Run(w) }()
+			synctest.Wait()
+			next(s, frame(1, "open", "commands=syslog")+frame(2, "syslog", "x"))
+			synctest.Wait()
+			require.Len(t, w.writes, 1, "the open is answered")
+			s.End()
+			s.acker.Commit(2)
+			require.NoError(t, <-result)
+		})
+	})
 	t.Run("meanwhile more becomes due", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {

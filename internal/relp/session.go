@@ -242,4 +242,5 @@ func (s *Session) open(data []byte) {
 func (s *Session) answer(data []byte) {
 	s.acker.expect(s.seq, s.given)
 	s.acker.settle(s.seq, data)
+	s.acker.signal()
 }

@@ -39,6 +39,7 @@ type conn struct {
 	framer   syslog.Framer
 	counted  syslog.Framer // framer's counts as far as they are in the server's
 	parser   syslog.Parser
+	relp     *relpSession // nil: another protocol; changed under mu
 
 	work  *batch // while pump works
 	held  []byte // input not worked off yet, between reads
@@ -65,9 +66,10 @@ const (
 
 // Why reading ended, apart from errors of the socket.
 var (
-	errRefused = errors.New("refused")
-	errStopped = errors.New("the time for stopping is up")
-	errDrained = errors.New("read to its end while stopping")
+	errRefused  = errors.New("refused")
+	errStopped  = errors.New("the time for stopping is up")
+	errDrained  = errors.New("read to its end while stopping")
+	errAnswered = errors.New("nothing more can be answered")
 )
 
 func newConn(s *Server, nc net.Conn, e Endpoint, addr netip.Addr) (*conn, error) {
@@ -110,6 +112,10 @@ func (c *conn) run() {
 // answers false to be called again when there is more to read.
 func (c *conn) pump(fd uintptr) bool {
 	for c.end == nil {
+		if c.relp.isAnswered() {
+			c.end = errAnswered
+			break
+		}
 		if c.mayStop() {
 			c.end = errDrained
 			break
@@ -122,7 +128,7 @@ func (c *conn) pump(fd uintptr) bool {
 		n, err := c.read(int(fd), buf[len(c.held):])
 		if n > 0 {
 			data := buf[:len(c.held)+n]
-			c.keep(data[c.process(data, false):])
+			c.keep(c.process(data, false))
 		}
 		c.release()
 		if err == unix.EAGAIN {
@@ -144,6 +150,9 @@ func (c *conn) mayStop() bool {
 	s := &c.srv.stopping
 	if !s.begun.Load() {
 		return false
+	}
+	if c.relp != nil {
+		return true // the client has what is not acknowledged
 	}
 	owed := c.owed.Load()
 	return owed > 0 && c.total.Load() >= owed && time.Now().UnixNano() >= s.noticed.Load()
@@ -193,7 +202,7 @@ func (c *conn) room() []byte {
 	return c.held[:cap(c.held)]
 }
 
-// keep holds rest, which is the end of the buffer from room, until the next
+// keep holds rest, which is a part of the buffer from room, until the next
 // read, in memory of about its size.
 func (c *conn) keep(rest []byte) {
 	switch {
@@ -228,20 +237,26 @@ func sizeFor(n int) int {
 	return size
 }
 
-// process works off data, which is all of the input that is here, and tells
-// how much of it is done with. end says that no more will come.
-func (c *conn) process(data []byte, end bool) (done int) {
+// process works off data, which is all of the input that is here, and returns
+// what is left of it. end says that no more will come.
+func (c *conn) process(data []byte, end bool) (rest []byte) {
 	for c.stage == sniffing && c.end != errRefused {
-		n := c.sniff(data[done:], end || c.guess)
-		done += n
+		n := c.sniff(data, end || c.guess)
+		data = data[n:]
 		if n == 0 && c.stage == sniffing {
-			return done
+			return data
 		}
 	}
-	if c.stage == framed {
-		done += c.deliver(data[done:], end)
+	switch {
+	case c.stage != framed:
+		return data
+	case c.relp != nil:
+		return c.deliverRELP(data)
+	case c.protocol == RELP: // too late for a session
+		return nil
+	default:
+		return data[c.deliver(data, end):]
 	}
-	return done
 }
 
 // again works off what is held once more, because there will not be more or
@@ -251,7 +266,7 @@ func (c *conn) again(end bool) bool {
 		return false
 	}
 	data := c.room()[:len(c.held)]
-	c.keep(data[c.process(data, end):])
+	c.keep(c.process(data, end))
 	c.release()
 	return true
 }
@@ -262,7 +277,10 @@ func (c *conn) onDeadline() {
 	draining, sniffDeadline := c.draining, c.sniffDeadline
 	c.mu.Unlock()
 	switch {
-	case draining && (c.srv.stopping.expired() || !readable(c.nc.(syscall.Conn))):
+	case c.relp.isAnswered():
+		c.end = errAnswered
+		return
+	case draining && (c.relp != nil || c.srv.stopping.expired() || !readable(c.nc.(syscall.Conn))):
 		c.end = errDrained
 		return
 	case !sniffDeadline.IsZero() && !time.Now().Before(sniffDeadline):
@@ -278,11 +296,14 @@ func (c *conn) onDeadline() {
 func (c *conn) arm() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.draining {
+	switch {
+	case c.relp.isAnswered():
+		c.nc.SetReadDeadline(time.Unix(1, 0))
+	case c.draining:
 		c.nc.SetReadDeadline(time.Now().Add(drainGrace))
-		return
+	default:
+		c.nc.SetReadDeadline(c.sniffDeadline)
 	}
-	c.nc.SetReadDeadline(c.sniffDeadline)
 }
 
 // setSniffDeadline bounds the time for telling the protocol; zero: not at all.
@@ -312,7 +333,15 @@ func (c *conn) finish() {
 	if c.stage == handshake {
 		return
 	}
+	if c.relp != nil {
+		c.finishRELP()
+		return
+	}
 	handedOver := c.again(true)
+	if c.relp != nil { // told by the last bytes
+		c.finishRELP()
+		return
+	}
 	if !handedOver && len(c.held) > 0 || c.end == errStopped && c.total.Load() < c.owed.Load() {
 		c.srv.refused.add(DrainTimedOut, c.addr, "")
 	}
@@ -332,5 +361,8 @@ func (c *conn) close() {
 		c.secure.tls.Close()
 	}
 	c.nc.Close()
+	if c.relp != nil {
+		c.relp.abort()
+	}
 	c.srv.dismiss(c)
 }

@@ -111,6 +111,10 @@ func (c *conn) drain() {
 		return
 	}
 	c.draining = true
+	if c.relp != nil { // told when it is answered
+		c.nc.SetReadDeadline(time.Unix(1, 0))
+		return
+	}
 	// In this order the sum may be too large, if a read comes between, but
 	// never too small.
 	unread := 0

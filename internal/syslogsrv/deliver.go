@@ -44,21 +44,23 @@ func (c *conn) submit(received time.Time, msgs []syslog.Message) {
 	if len(msgs) == 0 {
 		return
 	}
-	if err := c.srv.submit(received, msgs, c.protocol); err != nil {
+	if err := c.srv.submit(received, msgs, c.protocol, nil); err != nil {
 		c.end = err
 	}
 	c.peer.saw(received, len(msgs))
 }
 
 // submit hands messages to the Sink, for as long as that takes.
-func (s *Server) submit(received time.Time, msgs []syslog.Message, p Protocol) error {
+func (s *Server) submit(received time.Time, msgs []syslog.Message, p Protocol, committed func(error)) error {
 	for i := range msgs {
 		if f := msgs[i].Flags; f != 0 {
 			s.counts.flag(f)
 		}
 	}
-	if err := s.sink.Submit(s.stopping.hard, received, msgs, nil); err != nil {
-		s.counts.lost.Add(uint64(len(msgs)))
+	if err := s.sink.Submit(s.stopping.hard, received, msgs, committed); err != nil {
+		if committed == nil { // the sender does not have them any more
+			s.counts.lost.Add(uint64(len(msgs)))
+		}
 		return err
 	}
 	s.counts.messages[p].Add(uint64(len(msgs)))

@@ -23,7 +23,7 @@ const (
 	TLSFailed                   // handshake broken off, or its certificate refused
 	TLSTimeout                  // handshake not ended in time
 	NotSyslog                   // HTTP
-	RELPSession                 // RELP, which is not served
+	RELPError                   // RELP session ended because of what the client sent
 	RELPSequence                // RELP command outside of a session
 	ProxyUnlisted               // PROXY header of a peer that is not listed: skipped, its address not believed
 	ProxyBad                    // PROXY header that cannot be read
@@ -37,7 +37,7 @@ const (
 var reasonNames = [reasons]string{
 	NotAllowed: "peer_not_allowed", ReaderRefused: "reader_not_allowed", TooMany: "max_connections", TooManyOfPeer: "max_connections_per_peer",
 	NoDescriptors: "no_descriptors", TLSNotOffered: "tls_not_configured", TLSRequired: "tls_required",
-	TLSFailed: "tls_failed", TLSTimeout: "tls_timeout", NotSyslog: "http", RELPSession: "relp_not_served",
+	TLSFailed: "tls_failed", TLSTimeout: "tls_timeout", NotSyslog: "http", RELPError: "relp_error",
 	RELPSequence: "relp_sequence", ProxyUnlisted: "proxy_not_listed", ProxyBad: "proxy_bad",
 	Unframeable: "framing", BufferShort: "buffer_short", Panicked: "internal_fault", DrainTimedOut: "drain_timeout",
 }

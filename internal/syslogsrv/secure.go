@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -25,6 +26,13 @@ type secureLayer struct {
 	// held except while waiting for the peer. nil after the handshake.
 	crypto chan struct{}
 	fd     int // valid while readSome runs
+
+	// gather keeps what is written until flush, so that neither reading nor
+	// tls.Conn's locks ever wait for the peer. Set before there is more than one
+	// goroutine.
+	gather bool
+	mu     sync.Mutex
+	unsent []byte // under mu
 }
 
 // errWouldBlock tells tls.Conn that there is no input: an error that is
@@ -87,11 +95,25 @@ func (l *secureLayer) Read(p []byte) (n int, err error) {
 	return n, err
 }
 
-// Write implements net.Conn for tls.Conn. What a receiver has to say fits in
-// the socket's buffer; a peer that does not take it is not waited for.
+// maxUnsent bounds what is gathered, in bytes. It is more than one write of
+// answers; tls.Conn adds its own records only now and then.
+const maxUnsent = 64 << 10
+
+// Write implements net.Conn for tls.Conn. Where nothing is gathered, what there
+// is to say fits in the socket's buffer; a peer that does not take it is not
+// waited for.
 func (l *secureLayer) Write(p []byte) (n int, err error) {
 	if l.crypto != nil {
 		return l.waiting(l.Conn.Write, p)
+	}
+	if l.gather {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if len(l.unsent)+len(p) > maxUnsent {
+			return 0, io.ErrShortWrite
+		}
+		l.unsent = append(l.unsent, p...)
+		return len(p), nil
 	}
 	if rawErr := l.raw.Write(func(fd uintptr) bool {
 		n, err = unix.Write(int(fd), p)
@@ -113,6 +135,28 @@ func (l *secureLayer) waiting(f func([]byte) (int, error), p []byte) (int, error
 	<-l.crypto
 	defer func() { l.crypto <- struct{}{} }()
 	return f(p)
+}
+
+// flush writes what was gathered, within the write deadline of the socket. One
+// goroutine at a time may call it.
+func (l *secureLayer) flush() error {
+	l.mu.Lock()
+	out := l.unsent
+	l.unsent = nil
+	l.mu.Unlock()
+	_, err := l.Conn.Write(out)
+	return err
+}
+
+// leave says by TLS's own means that no more will come from this side.
+func (l *secureLayer) leave(deadline time.Time) error {
+	if err := l.tls.CloseWrite(); err != nil {
+		return err
+	}
+	if err := l.Conn.SetWriteDeadline(deadline); err != nil {
+		return err
+	}
+	return l.flush()
 }
 
 // SetWriteDeadline keeps tls.Conn's own limit for its last words off: Write

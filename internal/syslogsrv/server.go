@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/dalog-project/dalog/internal/relp"
 )
 
 // ErrNotDrained is Run's when it had to stop before everything was handed over
@@ -28,6 +30,7 @@ type Server struct {
 
 	rules    *rules
 	peers    *peers
+	relp     *relp.Server
 	refused  *refusals
 	counts   counters
 	batches  *batches
@@ -81,11 +84,15 @@ func Listen(cfg Config) (*Server, error) {
 	cfg.UDPSockets = cmp.Or(cfg.UDPSockets, min(runtime.GOMAXPROCS(0), 8))
 	cfg.UDPBuffer = cmp.Or(cfg.UDPBuffer, 16<<20)
 
+	relpServer, err := relp.NewServer(relp.ServerConfig{MaxMessage: cfg.MaxMessage})
+	if err != nil {
+		return nil, err
+	}
 	hostname, err := os.Hostname()
 	if err != nil {
 		hostname = "localhost"
 	}
-	s := &Server{cfg: cfg, log: cfg.Log, rules: newRules(&cfg), refused: newRefusals(cfg.Log)}
+	s := &Server{cfg: cfg, log: cfg.Log, rules: newRules(&cfg), relp: relpServer, refused: newRefusals(cfg.Log)}
 	s.peers = newPeers(hostname, s.rules)
 	s.batches = newBatches(max(cfg.BufferBytes/2/readSize, 2))
 	s.partials = newPartials(cfg.BufferBytes / 2)

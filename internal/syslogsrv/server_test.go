@@ -102,11 +102,19 @@ var tcpOnly = []Endpoint{{Network: TCP, Address: "127.0.0.1:0"}}
 // the test ends.
 func startServer(t *testing.T, cfg Config, sink *recorder) *running {
 	t.Helper()
-	if cfg.Listen == nil && cfg.Inherited == nil {
-		cfg.Listen = tcpOnly
-	}
 	if sink == nil {
 		sink = new(recorder)
+	}
+	r := startSink(t, cfg, sink)
+	r.sink = sink
+	return r
+}
+
+// startSink is startServer with a Sink of any kind.
+func startSink(t *testing.T, cfg Config, sink Sink) *running {
+	t.Helper()
+	if cfg.Listen == nil && cfg.Inherited == nil {
+		cfg.Listen = tcpOnly
 	}
 	log := new(lockedBuffer)
 	cfg.Log = slog.New(slog.NewTextHandler(log, nil))
@@ -115,7 +123,7 @@ func startServer(t *testing.T, cfg Config, sink *recorder) *running {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx, sink) }()
-	r := &running{Server: s, t: t, sink: sink, log: log}
+	r := &running{Server: s, t: t, log: log}
 	r.stop = sync.OnceValue(func() error {
 		cancel()
 		select {

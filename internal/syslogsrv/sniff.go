@@ -43,9 +43,11 @@ func (c *conn) sniff(first []byte, final bool) (done int) {
 		c.stage = handshake
 		return 0
 	case syslog.RELP:
+		if !c.mayTalk() {
+			return 0
+		}
 		c.speaks(RELP)
-		c.answer(relpClose)
-		c.refuse(RELPSession, "")
+		c.startRELP()
 		return 0
 	case syslog.RELPLate:
 		c.speaks(RELP)
@@ -62,19 +64,27 @@ func (c *conn) sniff(first []byte, final bool) (done int) {
 			return c.readProxy(first, final)
 		}
 	}
-	if !c.srv.rules.allows(c.peer.Addr) {
-		c.refuse(NotAllowed, "a proxy that sends no PROXY header")
+	if !c.mayTalk() {
 		return 0
 	}
-	c.setSniffDeadline(time.Time{})
-	c.stage = framed
-	c.parser.Zone = c.srv.rules.zones[c.peer.zone]
 	if protocol == syslog.Octet {
 		c.speaks(OctetCounted)
 	} else {
 		c.speaks(Lines)
 	}
 	return 0
+}
+
+// mayTalk lets messages come, unless they are refused for whose they are.
+func (c *conn) mayTalk() bool {
+	if !c.srv.rules.allows(c.peer.Addr) {
+		c.refuse(NotAllowed, "a proxy that sends no PROXY header")
+		return false
+	}
+	c.setSniffDeadline(time.Time{})
+	c.stage = framed
+	c.parser.Zone = c.srv.rules.zones[c.peer.zone]
+	return true
 }
 
 // awaitMore starts the clock for the rest of what tells the protocol.

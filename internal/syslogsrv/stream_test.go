@@ -129,7 +129,7 @@ func TestRefusedProtocols(t *testing.T) {
 		name, bytes, answer string
 		reason              Reason
 	}{
-		{"RELP", "1 open 85 relp_version=0\nrelp_software=librelp\ncommands=syslog\n", "0 serverclose 0\n", RELPSession},
+		{"RELP without common commands", "1 open 14 relp_version=0\n", "1 rsp 69 500 offers not acceptable: the required command syslog is not offered\n0 serverclose 0\n", RELPError},
 		{"RELP in the middle", "2 syslog 5 hello\n", "0 serverclose 0\n", RELPSequence},
 		{"HTTP", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", httpSorry, NotSyslog},
 		{"TLS without a certificate", hello, "", TLSNotOffered},
