@@ -37,6 +37,9 @@ type Config struct {
 	// Defaults: 10,000 and 1,000.
 	MaxConnections        int
 	MaxConnectionsPerPeer int
+	// MaxHandshakes bounds TLS handshakes under way; above, the oldest is
+	// given up. Default: 500.
+	MaxHandshakes int
 	// BufferBytes bounds the memory for bytes read and not yet handed to the
 	// Sink, all connections together. Default: 32 MiB.
 	BufferBytes int

@@ -149,7 +149,9 @@ func (c *conn) startTLS() error {
 		c.nc.SetDeadline(time.Now().Add(c.srv.cfg.HandshakeTimeout))
 	}
 	c.mu.Unlock()
-	err := layer.handshake(c.srv.cfg.TLS.current.Load(), c.srv.crypto)
+	leave := c.srv.handshakes.enter(c.nc)
+	err := layer.handshake(c.srv.cfg.TLS.current.Load(), c.srv.handshakes.computing)
+	leave()
 	c.mu.Lock()
 	c.handshaking = false
 	if err == nil {
