@@ -68,11 +68,12 @@ func (errWouldBlock) Temporary() bool { return true }
 func (l *secureLayer) handshake(config *tls.Config, computing chan struct{}) error {
 	l.computing = computing
 	l.tls = tls.Server(l, config)
-	l.computing <- struct{}{}
-	err := l.tls.Handshake()
-	<-l.computing
-	l.computing = nil
-	return err
+	computing <- struct{}{}
+	defer func() {
+		<-computing
+		l.computing = nil
+	}()
+	return l.tls.Handshake()
 }
 
 // readSome fills p as far as there is input. After some bytes there is no

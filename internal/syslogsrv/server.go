@@ -75,6 +75,7 @@ func Listen(cfg Config) (*Server, error) {
 	cfg.MaxConnections = cmp.Or(cfg.MaxConnections, 10_000)
 	cfg.MaxConnectionsPerPeer = cmp.Or(cfg.MaxConnectionsPerPeer, 1000)
 	cfg.BufferBytes = cmp.Or(cfg.BufferBytes, 32<<20)
+	cfg.BufferBytes = max(cfg.BufferBytes, 4*(cfg.MaxMessage+readSize)) // or the largest message would not fit
 	cfg.MaxHandshakes = cmp.Or(cfg.MaxHandshakes, 500)
 	cfg.FirstByteTimeout = cmp.Or(cfg.FirstByteTimeout, 10*time.Second)
 	cfg.HandshakeTimeout = cmp.Or(cfg.HandshakeTimeout, 10*time.Second)
@@ -86,7 +87,7 @@ func Listen(cfg Config) (*Server, error) {
 	if err != nil {
 		hostname = "localhost"
 	}
-	s := &Server{cfg: cfg, log: cfg.Log, rules: newRules(&cfg), refused: newRefusals(cfg.Log)}
+	s := &Server{cfg: cfg, log: cfg.Log, rules: newRules(&cfg), refused: newRefusals(cfg.Log, cfg.Hints)}
 	s.peers = newPeers(hostname, s.rules)
 	s.batches = newBatches(min(max(4*runtime.GOMAXPROCS(0), 8), max(cfg.BufferBytes/2/readSize, 2)))
 	s.partials = newPartials(cfg.BufferBytes / 2)
