@@ -67,14 +67,20 @@ var listeningLine = regexp.MustCompile(`msg=listening kind=(\w+) addr=(\S+)`)
 // until it is ready.
 func startDaemon(t *testing.T, args ...string) *daemon {
 	t.Helper()
-	d := &daemon{t: t, dir: filepath.Join(t.TempDir(), "log"), ended: make(chan struct{}), addr: map[string]string{}}
+	return startIn(t, command(), args...)
+}
+
+// startIn is startDaemon with a command that args are added to.
+func startIn(t *testing.T, cmd *exec.Cmd, args ...string) *daemon {
+	t.Helper()
+	d := &daemon{t: t, cmd: cmd, dir: filepath.Join(t.TempDir(), "log"), ended: make(chan struct{}), addr: map[string]string{}}
 	if !strings.Contains(strings.Join(args, " "), "--syslog ") {
 		args = append(args, "--syslog", "127.0.0.1:0")
 	}
 	if !strings.Contains(strings.Join(args, " "), "--http ") {
 		args = append(args, "--http", "127.0.0.1:0")
 	}
-	d.cmd = command(append(args, "--log-dir", d.dir)...)
+	d.cmd.Args = append(append(d.cmd.Args, args...), "--log-dir", d.dir)
 	d.cmd.Stderr = &d.err
 	require.NoError(t, d.cmd.Start())
 	go func() {

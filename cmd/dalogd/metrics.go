@@ -42,7 +42,7 @@ var (
 	lostDesc        = desc("messages_lost_total", "Messages received that the store did not take.")
 	oversizeDesc    = desc("messages_oversize_total", "Messages longer than --max-message.")
 	discardedDesc   = desc("discarded_bytes_total", "Bytes of oversize messages that were not kept.")
-	framingDesc     = desc("framing_errors_total", "Octet counts that did not fit.")
+	framingDesc     = desc("framing_errors_total", "Octet counts that did not fit, or that a stream ended in.")
 	dropsDesc       = desc("datagrams_dropped_total", "Datagrams that the kernel dropped because the receive buffer was full.")
 	partialDesc     = desc("partial_message_bytes", "Memory of messages that have not arrived in full.")
 	peerMsgDesc     = desc("peer_messages_total", "Messages by sending address; the 100 with most.", "peer")

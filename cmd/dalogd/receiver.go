@@ -15,6 +15,17 @@ import (
 // httpSocketName is the FileDescriptorName= of sockets for HTTP.
 const httpSocketName = "http"
 
+// hints say what to do about refusals.
+var hints = map[syslogsrv.Reason]string{
+	syslogsrv.NotAllowed:    "allow its network with --allow",
+	syslogsrv.ReaderRefused: "allow its network with --allow",
+	syslogsrv.TooMany:       "raise --max-connections",
+	syslogsrv.TooManyOfPeer: "raise --max-connections-per-peer",
+	syslogsrv.NoDescriptors: "raise the limit of open files (LimitNOFILE=, ulimit -n)",
+	syslogsrv.TLSNotOffered: "set --tls-cert and --tls-key",
+	syslogsrv.ProxyUnlisted: "list it with --proxy-from to believe the address it tells",
+}
+
 // openReceiver binds all syslog addresses. Sockets of the service manager take
 // the place of the default addresses; those for HTTP are returned.
 func openReceiver(f *flags, env environment, log *slog.Logger) (*syslogsrv.Server, []net.Listener, error) {
@@ -25,6 +36,7 @@ func openReceiver(f *flags, env environment, log *slog.Logger) (*syslogsrv.Serve
 		MaxMessage:            int(f.MaxMessage),
 		MaxConnections:        f.MaxConnections,
 		MaxConnectionsPerPeer: f.MaxConnectionsPerPeer,
+		Hints:                 hints,
 		Log:                   log,
 	}
 	for _, z := range f.Zone {

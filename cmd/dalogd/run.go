@@ -140,7 +140,7 @@ func stopAll(log *slog.Logger, receiving, serving, storing *part, store *logstor
 	closed := step("files", store.Close)
 	log.Info("ended", "took", time.Since(begin).Round(time.Millisecond))
 	if stored != nil {
-		return &exitError{exitDisk, fmt.Errorf("the disk failed: %w; messages that no sender was told are received may be missing. Check the disk and the system's log, then start dalogd again", stored)}
+		return &exitError{exitDisk, fmt.Errorf("disk failure: %w. Messages that came since the last commit may be missing; see to the disk, then start dalogd again", stored)}
 	}
 	return errors.Join(received, served, closed)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -152,6 +153,28 @@ func TestHangup(t *testing.T) {
 	eventually(t, func() bool { return len(d.lines("p.log")) == 1 }, "a line in the new file")
 	require.Contains(t, d.lines("p.log")[0], "after")
 	require.Len(t, d.lines("p.log.1"), 1)
+}
+
+// A file system that takes no more holds the intake; when dalogd has to stop
+// then, it says so and exits with the code for it.
+func TestStopWithFullDisk(t *testing.T) {
+	t.Parallel()
+	cmd := command()
+	cmd.Args = []string{"/bin/sh", "-c", `ulimit -f 16; exec "$0" "$@"`, cmd.Path} // no file above 16 blocks
+	cmd.Path = "/bin/sh"
+	d := startIn(t, cmd)
+	c := dial(t, "tcp", d.addr["tcp"])
+	_, err := c.Write([]byte(strings.Repeat("<13>p: "+strings.Repeat("x", 100)+"\n", 500)))
+	require.NoError(t, err)
+	eventually(t, func() bool { return d.metric("dalogd_intake_held") == 1 }, "the intake is held")
+	resp, err := http.Get("http://" + d.addr["http"] + "/healthz")
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, http.StatusServiceUnavailable, resp.StatusCode)
+	d.signal(syscall.SIGTERM)
+	d.wantExit(exitDisk)
+	last := d.err.String()[strings.LastIndex(strings.TrimSuffix(d.err.String(), "\n"), "\n")+1:]
+	require.Regexp(t, `^dalogd: disk failure: .*p\.log: file too large\. .*start dalogd again\n$`, last)
 }
 
 // What dalogd counts can be seen at /metrics.

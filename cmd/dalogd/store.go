@@ -26,6 +26,7 @@ func openStore(f *flags, log *slog.Logger) (*logstore.Store, error) {
 	store, err := logstore.Open(logstore.Config{
 		Dir: f.LogDir, StateDir: f.StateDir, Owner: owner,
 		LineFormat: f.LineFormat.LineFormat, Host: f.Host.HostColumn, Logger: log,
+		MaxUncommitted: 32 << 20,
 	})
 	if err == nil {
 		return store, nil

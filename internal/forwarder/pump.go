@@ -39,6 +39,7 @@ type pump struct {
 	chunk    tail.Chunk // being made into frames
 	pending  bool       // chunk has lines left
 	lines    int        // of chunk so far
+	blank    uint64     // not yet counted in stats
 	inLine   bool       // the line before goes on
 	now      syslog.Timestamp
 }
@@ -48,14 +49,26 @@ type format struct {
 	program string
 	pri     uint8
 	maxText int // bytes that fit into a frame
+	nulSize int // bytes that a NUL becomes
 }
 
 func newFormat(p protocol, f File, hostname string) format {
 	pri := uint8(facilityUser*8) + f.Severity
 	// The count in front takes up to 4 digits more than that of an empty text.
 	empty := p.appendFrame(nil, pri, syslog.At(time.Now()), hostname, f.Program, math.MaxUint64, nil)
-	return format{program: f.Program, pri: pri, maxText: maxFrame - len(empty) - 4}
+	nul := p.appendFrame(nil, pri, syslog.At(time.Now()), hostname, f.Program, math.MaxUint64, []byte{0})
+	return format{program: f.Program, pri: pri, maxText: maxFrame - len(empty) - 4, nulSize: len(nul) - len(empty)}
 }
+
+// fits tells whether text fits into one frame.
+func (f *format) fits(text []byte) bool {
+	if len(text) > f.maxText {
+		return false
+	}
+	return f.nulSize == 1 || len(text)+bytes.Count(text, nul)*(f.nulSize-1) <= f.maxText
+}
+
+var nul = []byte{0}
 
 var errStopped = errors.New("stopped")
 
@@ -286,31 +299,36 @@ func (p *pump) fill() (more bool) {
 func (p *pump) frames() {
 	segment := p.window.tail()
 	f := &p.formats[p.chunk.Source.Pattern]
+	lines, messages := p.lines, p.sequence
+	defer func() {
+		p.window.end = segment.end()
+		p.stats.lines.Add(uint64(p.lines - lines))
+		p.stats.messages.Add(p.sequence - messages)
+		p.stats.blank.Add(p.blank)
+		p.blank = 0
+	}()
 	for len(segment.buf) < segmentSize {
 		line, more, ok := p.chunk.Line()
 		if !ok {
-			p.window.end = segment.end()
-			p.window.marks = append(p.window.marks, mark{p.window.end, p.chunk.Source, p.chunk.End, p.lines})
+			p.window.marks = append(p.window.marks, mark{segment.end(), p.chunk.Source, p.chunk.End, p.lines})
 			p.pending = false
 			return
 		}
 		p.line(segment, f, line, more)
 	}
-	p.window.end = segment.end()
 }
 
 // line makes a frame of a line, or several if it is long.
 func (p *pump) line(segment *segment, f *format, line []byte, more bool) {
 	p.lines++
-	p.stats.lines.Add(1)
 	if !more {
 		line = bytes.TrimRight(line, "\r")
 		if len(line) == 0 && !p.inLine && !p.cfg.KeepBlank {
-			p.stats.blank.Add(1)
+			p.blank++
 			return
 		}
 	}
-	if !more && !p.inLine && len(line) <= f.maxText {
+	if !more && !p.inLine && f.fits(line) {
 		p.frame(segment, f, line)
 		return
 	}
@@ -319,13 +337,12 @@ func (p *pump) line(segment *segment, f *format, line []byte, more bool) {
 
 func (p *pump) frame(segment *segment, f *format, text []byte) {
 	p.sequence++
-	p.stats.messages.Add(1)
 	segment.buf = p.protocol.appendFrame(segment.buf, f.pri, p.now, p.cfg.Hostname, f.program, p.sequence, text)
 }
 
 // pieces makes frames of a line that is too long for one, or of a part of it.
 func (p *pump) pieces(segment *segment, f *format, line []byte, more bool) {
-	room := f.maxText - len(continuesMark) - len(continuedMark)
+	room := (f.maxText - len(continuesMark) - len(continuedMark)) / f.nulSize
 	var text []byte
 	for first := true; first || len(line) > 0; first = false {
 		text = text[:0]

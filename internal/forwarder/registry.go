@@ -145,6 +145,9 @@ func apply(sources map[delivery.SourceID]entry, marks map[string]int64, c tail.C
 	for path, birth := range c.Marks {
 		marks[path] = max(marks[path], birth)
 	}
+	for _, path := range c.Unfollow {
+		delete(marks, path)
+	}
 }
 
 // Seen implements tail.Memory. It forgets sources not seen for long; their

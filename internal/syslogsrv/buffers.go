@@ -3,6 +3,7 @@ package syslogsrv
 import (
 	"container/list"
 	"context"
+	"net/netip"
 	"sync"
 
 	"github.com/dalog-project/dalog/internal/syslog"
@@ -64,35 +65,43 @@ func (b *batches) give(x *batch) {
 }
 
 // partials is the memory that unfinished messages of all connections may take.
-// When it runs out, the connection whose message has been unfinished longest
-// must cut it short: that is a sender that does not get on, not one that sends
-// something large. Until then those that need more do not read on. The limit
-// can be passed by what the batches that are out had read at that moment.
+// When it runs out, one of them must be cut short: of the peer that holds most,
+// the one that has been unfinished longest. Until there is room again, those
+// that need more do not read on. The limit can be passed by what the batches
+// that are out had read at that moment.
 type partials struct {
 	limit int
 
 	mu      sync.Mutex
-	changed sync.Cond // used went down, or a share was marked
+	changed sync.Cond // used went down, or a victim was chosen
 	used    int
 	holders list.List // of *share, the oldest in front
+	victim  *share    // chosen, and still holding
 }
 
 // share is what one connection holds of them. Its methods are for that
 // connection's goroutine.
 type share struct {
 	of   *partials
-	wake func() // makes the connection look at its mark; does not block
+	wake func() // makes the connection call settle soon; does not block
 
 	// Guarded by of.mu.
+	owner   netip.Addr
 	size    int
 	element *list.Element // nil while size is 0
-	mustCut bool
 }
 
 func newPartials(limit int) *partials {
 	p := &partials{limit: limit}
 	p.changed.L = &p.mu
 	return p
+}
+
+// own says whose message it is.
+func (s *share) own(owner netip.Addr) {
+	s.of.mu.Lock()
+	defer s.of.mu.Unlock()
+	s.owner = owner
 }
 
 // set says that the unfinished message takes size bytes of memory; 0 means
@@ -112,7 +121,10 @@ func (s *share) set(size int) {
 	switch {
 	case size == 0:
 		of.holders.Remove(s.element)
-		s.element, s.mustCut = nil, false
+		s.element = nil
+		if of.victim == s {
+			of.victim = nil
+		}
 	case s.element == nil:
 		s.element = of.holders.PushBack(s)
 	}
@@ -125,19 +137,31 @@ func (s *share) settle() bool {
 	of := s.of
 	of.mu.Lock()
 	defer of.mu.Unlock()
-	for s.size > 0 && of.used > of.limit && !s.mustCut {
-		oldest := of.holders.Front().Value.(*share)
-		if oldest == s { // so nobody else can make room
-			return false
-		}
-		if !oldest.mustCut {
-			oldest.mustCut = true
-			oldest.wake()
-			of.changed.Broadcast()
+	for s.size > 0 && of.used > of.limit && of.victim != s {
+		if of.victim == nil {
+			of.victim = of.chooseLocked()
+			of.victim.wake()
+			of.changed.Broadcast() // it may be waiting here itself
+			continue
 		}
 		of.changed.Wait()
 	}
-	return !s.mustCut
+	return of.victim != s
+}
+
+// chooseLocked finds the victim. There is at least one share.
+func (of *partials) chooseLocked() (victim *share) {
+	sums := make(map[netip.Addr]int)
+	for e := of.holders.Front(); e != nil; e = e.Next() {
+		s := e.Value.(*share)
+		sums[s.owner] += s.size
+	}
+	for e := of.holders.Front(); e != nil; e = e.Next() {
+		if s := e.Value.(*share); victim == nil || sums[s.owner] > sums[victim.owner] {
+			victim = s
+		}
+	}
+	return victim
 }
 
 // inUse is the memory of all shares, in bytes.

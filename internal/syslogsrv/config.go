@@ -37,8 +37,12 @@ type Config struct {
 	// Defaults: 10,000 and 1,000.
 	MaxConnections        int
 	MaxConnectionsPerPeer int
+	// MaxHandshakes bounds TLS handshakes under way; above, the oldest is
+	// given up. Default: 500.
+	MaxHandshakes int
 	// BufferBytes bounds the memory for bytes read and not yet handed to the
-	// Sink, all connections together. Default: 32 MiB.
+	// Sink, all connections together; it is raised to four of the largest
+	// messages where it is less. Default: 32 MiB.
 	BufferBytes int
 
 	// FirstByteTimeout is how long a connection may leave its protocol open
@@ -60,6 +64,8 @@ type Config struct {
 	// in bytes. Default: 16 MiB.
 	UDPBuffer int
 
+	// Hints are what the operator can do about refusals, for the log.
+	Hints map[Reason]string
 	// Log takes events of connections, never contents of messages.
 	// Default: slog.Default().
 	Log *slog.Logger

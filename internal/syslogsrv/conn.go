@@ -21,6 +21,9 @@ import (
 // as read to its end: time for what is on its way.
 const drainGrace = 250 * time.Millisecond
 
+// sniffSize is enough to tell the protocol, and for a PROXY header.
+const sniffSize = 8 << 10
+
 // conn is one stream connection. Its goroutine reads, frames, parses and hands
 // over; while it waits for input it holds no buffer but the unfinished message.
 type conn struct {
@@ -78,7 +81,7 @@ func newConn(s *Server, nc net.Conn, e Endpoint, addr netip.Addr) (*conn, error)
 		return nil, err
 	}
 	c := &conn{srv: s, nc: nc, raw: raw, endpoint: e, addr: addr, framer: syslog.Framer{Max: s.cfg.MaxMessage}}
-	c.share = share{of: s.partials, wake: func() { nc.SetReadDeadline(time.Unix(1, 0)) }}
+	c.share = share{of: s.partials, owner: addr, wake: func() { nc.SetReadDeadline(time.Unix(1, 0)) }}
 	return c, nil
 }
 
@@ -125,6 +128,9 @@ func (c *conn) pump(fd uintptr) bool {
 			break
 		}
 		buf := c.room()
+		if c.stage == sniffing {
+			buf = buf[:sniffSize] // no more than may have to be put back in front of TLS
+		}
 		n, err := c.read(int(fd), buf[len(c.held):])
 		if n > 0 {
 			data := buf[:len(c.held)+n]

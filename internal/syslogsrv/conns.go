@@ -78,6 +78,7 @@ func (s *Server) reassign(c *conn, source netip.Addr) bool {
 	c.peer.connections--
 	p.connections++
 	c.peer = p
+	c.share.own(source)
 	return true
 }
 

@@ -90,6 +90,26 @@ func TestKernelDropsAreCounted(t *testing.T) {
 	}, "received and dropped make up all that was sent")
 }
 
+// Peers are the same over IPv4 whatever the socket, and over TCP and UDP.
+func TestBothFamilies(t *testing.T) {
+	t.Parallel()
+	r := startServer(t, Config{Listen: []Endpoint{{Network: TCP, Address: "[::]:0"}, {Network: UDP, Address: "[::]:0"}}}, nil)
+	_, port, err := net.SplitHostPort(r.addr(TCP))
+	require.NoError(t, err)
+	for _, network := range []string{TCP, UDP} {
+		for _, host := range []string{"127.0.0.1", "::1"} {
+			c, err := net.Dial(network, net.JoinHostPort(host, port))
+			require.NoError(t, err)
+			t.Cleanup(func() { c.Close() })
+			before := len(r.sink.records())
+			send(t, c, m1+"\n")
+			eventually(t, func() bool { return len(r.sink.records()) > before }, "%s %s", network, host)
+			require.Equal(t, host, r.sink.records()[before].from)
+		}
+	}
+	require.Len(t, r.Peers(), 2)
+}
+
 func TestLocalDatagrams(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "log")

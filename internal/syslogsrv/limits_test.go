@@ -57,6 +57,7 @@ func TestRefusedPeers(t *testing.T) {
 	dir := t.TempDir()
 	r := startServer(t, Config{
 		Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+		Hints: map[Reason]string{NotAllowed: "allow it"},
 		Listen: append(tcpOnly, Endpoint{Network: UDP, Address: "127.0.0.1:0"},
 			Endpoint{Network: Unix, Address: filepath.Join(dir, "stream")},
 			Endpoint{Network: Unixgram, Address: filepath.Join(dir, "dgram")}),
@@ -70,7 +71,7 @@ func TestRefusedPeers(t *testing.T) {
 	r.wantRefused(NotAllowed, 11)
 	require.Equal(t, 1, countIn(r.log.String(), "peer_not_allowed"), "logged once")
 	require.Contains(t, r.log.String(), "peer=127.0.0.1")
-	require.Contains(t, r.log.String(), "--allow")
+	require.Contains(t, r.log.String(), `hint="allow it"`)
 	require.Empty(t, r.Peers(), "strangers take no place in the table")
 	send(t, r.dial(Unix), m1+"\n")
 	r.wantTexts("one")
@@ -84,7 +85,7 @@ func TestRefusalsAreLoggedAtABoundedRate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		log := new(lockedBuffer)
-		r := newRefusals(slog.New(slog.NewTextHandler(log, nil)))
+		r := newRefusals(slog.New(slog.NewTextHandler(log, nil)), nil)
 		a, b := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
 		for range 100 {
 			r.add(TooMany, a, "")

@@ -142,7 +142,17 @@ func (s *Server) prepareDatagrams() error {
 		if err != nil {
 			return fmt.Errorf("prepare socket %s: %w", p.endpoint, err)
 		}
-		s.log.Debug("receive buffer", "addr", p.endpoint, "bytes", p.buffer)
 	}
 	return nil
+}
+
+// tellSmallBuffers says where the system did not grant what was asked for.
+func (s *Server) tellSmallBuffers() {
+	for i, p := range s.packets {
+		got := p.buffer / 2 // the kernel doubles what it grants, for its own use
+		if first := i == 0 || s.packets[i-1].endpoint != p.endpoint; first && got < s.cfg.UDPBuffer {
+			s.log.Info("the system grants a small receive buffer: bursts of datagrams may be lost",
+				"addr", p.endpoint, "bytes", got, "wanted", s.cfg.UDPBuffer, "hint", "sysctl net.core.rmem_max")
+		}
+	}
 }

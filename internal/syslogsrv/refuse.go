@@ -44,17 +44,6 @@ var reasonNames = [reasons]string{
 
 func (r Reason) String() string { return reasonNames[r] }
 
-// hints tell the operator what to do where that is not plain.
-var hints = [reasons]string{
-	NotAllowed:    "allow its network with --allow",
-	ReaderRefused: "allow its network with --allow",
-	TooMany:       "raise --max-connections",
-	TooManyOfPeer: "raise --max-connections-per-peer",
-	NoDescriptors: "raise the limit of open files (LimitNOFILE, ulimit -n)",
-	TLSNotOffered: "set --tls-cert and --tls-key",
-	ProxyUnlisted: "list it with --proxy-from to believe the address it tells",
-}
-
 const (
 	// refusalEvery is how often one reason of one peer may reach the log.
 	refusalEvery = time.Minute
@@ -70,6 +59,7 @@ func (s *Server) Refuse(reason Reason, peer netip.Addr) { s.refused.add(reason, 
 // first occurs and from then on once a minute at most, with the count.
 type refusals struct {
 	log    *slog.Logger
+	hints  map[Reason]string
 	counts [reasons]atomic.Uint64
 
 	mu   sync.Mutex
@@ -87,8 +77,8 @@ type repeated struct {
 	detail string // of the last one that went unsaid
 }
 
-func newRefusals(log *slog.Logger) *refusals {
-	return &refusals{log: log, seen: make(map[refusal]*repeated)}
+func newRefusals(log *slog.Logger, hints map[Reason]string) *refusals {
+	return &refusals{log: log, hints: hints, seen: make(map[refusal]*repeated)}
 }
 
 // add counts one refusal. detail may be empty.
@@ -137,7 +127,7 @@ func (r *refusals) say(key refusal, count int, detail string) {
 	if detail != "" {
 		attrs = append(attrs, "detail", detail)
 	}
-	if h := hints[key.reason]; h != "" {
+	if h := r.hints[key.reason]; h != "" {
 		attrs = append(attrs, "hint", h)
 	}
 	r.log.Warn("refused", attrs...)

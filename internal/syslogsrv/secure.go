@@ -1,6 +1,7 @@
 package syslogsrv
 
 import (
+	"container/list"
 	"crypto/tls"
 	"io"
 	"net"
@@ -22,10 +23,8 @@ type secureLayer struct {
 	prefix   []byte        // read from the socket before the layer was set up
 	total    *atomic.Int64 // bytes read from the socket
 
-	// crypto bounds the handshakes that compute at a time; a place in it is
-	// held except while waiting for the peer. nil after the handshake.
-	crypto chan struct{}
-	fd     int // valid while readSome runs
+	computing chan struct{} // see handshakes; nil after the handshake
+	fd        int           // valid while readSome runs
 
 	// gather keeps what is written until flush, so that neither reading nor
 	// tls.Conn's locks ever wait for the peer. Set before there is more than one
@@ -33,6 +32,35 @@ type secureLayer struct {
 	gather bool
 	mu     sync.Mutex
 	unsent []byte // under mu
+}
+
+// handshakes bounds what TLS handshakes cost: processor time, of which most of
+// the others are to have half at least, and memory.
+type handshakes struct {
+	// computing holds one for each handshake that computes at present. A
+	// place is given up while waiting for the peer.
+	computing chan struct{}
+	limit     int // under way
+
+	mu       sync.Mutex
+	underWay list.List // of net.Conn, the oldest in front
+}
+
+// enter adds a handshake on nc. When there are too many, the one that has
+// taken longest times out: peers that mean it are done in no time. leave must
+// be called at its end.
+func (h *handshakes) enter(nc net.Conn) (leave func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	e := h.underWay.PushBack(nc)
+	if h.underWay.Len() > h.limit {
+		h.underWay.Remove(h.underWay.Front()).(net.Conn).SetDeadline(time.Unix(1, 0))
+	}
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.underWay.Remove(e) // which does nothing if it was pushed out
+	}
 }
 
 // errWouldBlock tells tls.Conn that there is no input: an error that is
@@ -43,15 +71,16 @@ func (errWouldBlock) Error() string   { return "no input yet" }
 func (errWouldBlock) Timeout() bool   { return true }
 func (errWouldBlock) Temporary() bool { return true }
 
-// handshake runs until deadline at the latest.
-func (l *secureLayer) handshake(config *tls.Config, crypto chan struct{}) error {
-	l.crypto = crypto
+// handshake runs until the deadline of the socket at the latest.
+func (l *secureLayer) handshake(config *tls.Config, computing chan struct{}) error {
+	l.computing = computing
 	l.tls = tls.Server(l, config)
-	l.crypto <- struct{}{}
-	err := l.tls.Handshake()
-	<-l.crypto
-	l.crypto = nil
-	return err
+	computing <- struct{}{}
+	defer func() {
+		<-computing
+		l.computing = nil
+	}()
+	return l.tls.Handshake()
 }
 
 // readSome fills p as far as there is input. After some bytes there is no
@@ -83,7 +112,7 @@ func (l *secureLayer) Read(p []byte) (n int, err error) {
 		l.prefix = l.prefix[n:]
 		return n, nil
 	}
-	if l.crypto != nil {
+	if l.computing != nil {
 		n, err = l.waiting(l.Conn.Read, p)
 	} else {
 		n, err = readFD(l.fd, p)
@@ -103,7 +132,7 @@ const maxUnsent = 64 << 10
 // is to say fits in the socket's buffer; a peer that does not take it is not
 // waited for.
 func (l *secureLayer) Write(p []byte) (n int, err error) {
-	if l.crypto != nil {
+	if l.computing != nil {
 		return l.waiting(l.Conn.Write, p)
 	}
 	if l.gather {
@@ -132,8 +161,8 @@ func (l *secureLayer) Write(p []byte) (n int, err error) {
 
 // waiting does f without a place among those that compute.
 func (l *secureLayer) waiting(f func([]byte) (int, error), p []byte) (int, error) {
-	<-l.crypto
-	defer func() { l.crypto <- struct{}{} }()
+	<-l.computing
+	defer func() { l.computing <- struct{}{} }()
 	return f(p)
 }
 

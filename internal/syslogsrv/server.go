@@ -28,17 +28,17 @@ type Server struct {
 	listeners []listener
 	packets   []packetSocket
 
-	rules    *rules
-	peers    *peers
-	relp     *relp.Server
-	refused  *refusals
-	counts   counters
-	batches  *batches
-	partials *partials
-	crypto   chan struct{} // one for each TLS handshake that may compute at a time
-	spare    spare
-	stopping stopping
-	conns    connections
+	rules      *rules
+	peers      *peers
+	relp       *relp.Server
+	refused    *refusals
+	counts     counters
+	batches    *batches
+	partials   *partials
+	handshakes handshakes
+	spare      spare
+	stopping   stopping
+	conns      connections
 }
 
 // stopping is the end of a Server's life, in two steps: no more input than was
@@ -78,6 +78,8 @@ func Listen(cfg Config) (*Server, error) {
 	cfg.MaxConnections = cmp.Or(cfg.MaxConnections, 10_000)
 	cfg.MaxConnectionsPerPeer = cmp.Or(cfg.MaxConnectionsPerPeer, 1000)
 	cfg.BufferBytes = cmp.Or(cfg.BufferBytes, 32<<20)
+	cfg.BufferBytes = max(cfg.BufferBytes, 4*(cfg.MaxMessage+readSize)) // or the largest message would not fit
+	cfg.MaxHandshakes = cmp.Or(cfg.MaxHandshakes, 500)
 	cfg.FirstByteTimeout = cmp.Or(cfg.FirstByteTimeout, 10*time.Second)
 	cfg.HandshakeTimeout = cmp.Or(cfg.HandshakeTimeout, 10*time.Second)
 	cfg.DrainTimeout = cmp.Or(cfg.DrainTimeout, 4*time.Second)
@@ -92,11 +94,12 @@ func Listen(cfg Config) (*Server, error) {
 	if err != nil {
 		hostname = "localhost"
 	}
-	s := &Server{cfg: cfg, log: cfg.Log, rules: newRules(&cfg), relp: relpServer, refused: newRefusals(cfg.Log)}
+	s := &Server{cfg: cfg, log: cfg.Log, rules: newRules(&cfg), relp: relpServer, refused: newRefusals(cfg.Log, cfg.Hints)}
 	s.peers = newPeers(hostname, s.rules)
-	s.batches = newBatches(max(cfg.BufferBytes/2/readSize, 2))
+	s.batches = newBatches(min(max(4*runtime.GOMAXPROCS(0), 8), max(cfg.BufferBytes/2/readSize, 2)))
 	s.partials = newPartials(cfg.BufferBytes / 2)
-	s.crypto = make(chan struct{}, max(runtime.GOMAXPROCS(0)/2, 1))
+	s.handshakes.limit = cfg.MaxHandshakes
+	s.handshakes.computing = make(chan struct{}, max(runtime.GOMAXPROCS(0)/2, 1))
 	s.conns.open = make(map[*conn]struct{})
 	s.stopping.hard, s.stopping.cancel = context.WithCancel(context.Background())
 	for _, socket := range cfg.Inherited {
@@ -156,6 +159,7 @@ func (s *Server) Run(ctx context.Context, sink Sink) error {
 	defer s.spare.close()
 	defer s.stopping.cancel()
 	s.sink = sink
+	s.tellSmallBuffers()
 	group, ctx := errgroup.WithContext(ctx)
 	for _, p := range s.packets {
 		group.Go(func() error { return s.receive(ctx, p) })

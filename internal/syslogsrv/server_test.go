@@ -310,15 +310,15 @@ func TestPanicIsConfined(t *testing.T) {
 	good, bad := r.dial(TCP), r.dial(TCP)
 	send(t, good, "<13>Mar 17 04:05:06 h a: before\n")
 	r.wantTexts("before")
-	for range 5 { // more than there are batches: the lost ones are given back
+	for range 20 { // more than there are batches: the lost ones are given back
 		send(t, bad, "<13>Mar 17 04:05:06 h a: tick\n")
 		wantClosed(t, bad)
 		bad = r.dial(TCP)
 	}
-	r.wantRefused(Panicked, 5)
+	r.wantRefused(Panicked, 20)
 	datagram := r.dial(UDP)
 	send(t, datagram, "<13>Mar 17 04:05:06 h a: tick")
-	r.wantRefused(Panicked, 6)
+	r.wantRefused(Panicked, 21)
 	send(t, datagram, "<13>Mar 17 04:05:06 h a: datagram")
 	send(t, good, "<13>Mar 17 04:05:06 h a: after\n")
 	eventually(t, func() bool { return len(r.sink.texts()) == 3 }, "both messages")

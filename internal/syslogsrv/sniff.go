@@ -155,11 +155,15 @@ func (c *conn) startTLS() error {
 	c.share.set(0)
 	c.mu.Lock()
 	c.handshaking = true
-	if !c.draining {
-		c.nc.SetDeadline(time.Now().Add(c.srv.cfg.HandshakeTimeout))
+	limit := c.srv.cfg.HandshakeTimeout
+	if c.draining {
+		limit = handshakeGrace
 	}
+	c.nc.SetDeadline(time.Now().Add(limit))
 	c.mu.Unlock()
-	err := layer.handshake(c.srv.cfg.TLS.current.Load(), c.srv.crypto)
+	leave := c.srv.handshakes.enter(c.nc)
+	err := layer.handshake(c.srv.cfg.TLS.current.Load(), c.srv.handshakes.computing)
+	leave()
 	c.mu.Lock()
 	c.handshaking = false
 	if err == nil {

@@ -35,8 +35,8 @@ func (c *conn) countFrames() {
 	if f.Octet > 0 && counted.Octet == 0 && c.protocol != OctetCounted {
 		c.peer.speaks(OctetCounted, c.secure != nil) // began with lines
 	}
-	if f.Errors != counted.Errors {
-		s.framing.Add(f.Errors - counted.Errors)
+	if errors := f.Errors + f.Dropped - counted.Errors - counted.Dropped; errors != 0 {
+		s.framing.Add(errors)
 	}
 	if f.Oversize != counted.Oversize {
 		s.oversize.Add(f.Oversize - counted.Oversize)
@@ -64,7 +64,7 @@ type Stats struct {
 	Lost          uint64 // messages that the Sink did not take
 	Oversize      uint64 // messages longer than Config.MaxMessage
 	Discarded     uint64 // bytes of those that were not kept
-	FramingErrors uint64
+	FramingErrors uint64 // octet counts that did not fit, or that a stream ended in
 	KernelDrops   uint64 // datagrams lost because the receive buffer was full
 	PartialBytes  int    // memory of unfinished messages at present
 }

@@ -183,6 +183,30 @@ func TestSlowHandshakesBlockNobody(t *testing.T) {
 	r.wantRefused(TLSTimeout, slow)
 }
 
+// Peers that crowd the server with handshakes they do not end are pushed out
+// by those that end theirs.
+func TestCrowdOfHandshakes(t *testing.T) {
+	t.Parallel()
+	ca := newCA(t)
+	r := startServer(t, Config{TLS: ca.issue(t, "log.test").load(t), MaxHandshakes: 5, HandshakeTimeout: time.Hour}, nil)
+	hello := string(firstFlight(t))
+	var crowd []net.Conn
+	for range 20 {
+		c := r.dial(TCP)
+		send(t, c, hello)
+		crowd = append(crowd, c)
+	}
+	r.wantRefused(TLSTimeout, 15)
+	send(t, ca.client(t, r.dial(TCP), nil), m1+"\n")
+	r.wantTexts("one")
+	r.wantRefused(TLSTimeout, 16)
+	require.Equal(t, 5, r.Stats().Open)
+	for _, c := range crowd {
+		c.Close()
+	}
+	r.wantRefused(TLSFailed, 4)
+}
+
 // firstFlight is a complete ClientHello.
 func firstFlight(t *testing.T) []byte {
 	t.Helper()

@@ -116,7 +116,7 @@ func (r *datagramReceiver) handle(lo, hi int) {
 		r.dropped = dropped
 	}
 	if n > 0 {
-		s.submit(received, r.msgs[:n], Datagram, nil) // counts what it cannot hand over
+		_ = s.submit(received, r.msgs[:n], Datagram, nil) // it has counted what it could not hand over
 	}
 }
 

@@ -50,12 +50,14 @@ func probeInotify() error {
 	return unix.Close(fd)
 }
 
-// want asks for one wake-up at the next change of s. It does not block; a wish
-// too many is forgotten, and polling does without.
-func (h *hints) want(s *Source) {
+// want asks for one wake-up at the next change of s. It does not block; false
+// means that there are too many wishes for now.
+func (h *hints) want(s *Source) bool {
 	select {
 	case h.wanted <- s:
+		return true
 	default:
+		return false
 	}
 }
 

@@ -7,11 +7,11 @@ import (
 )
 
 // A file that has just grown is looked at again after fastLook, and then at
-// ever longer intervals up to Config.Poll. hintAfter is how long a file must be
-// idle before a wake-up is worth its price.
+// ever longer intervals up to Config.Poll. Looks happen at multiples of fastLook,
+// or of idleGrid where they are rare, so that many are done at once.
 const (
-	fastLook  = 10 * time.Millisecond
-	hintAfter = 2 * time.Second
+	fastLook = 10 * time.Millisecond
+	idleGrid = 5 * fastLook
 )
 
 // look looks at an open file: has it grown, shrunk, got another name, or is it
@@ -35,7 +35,7 @@ func (t *Tailer) look(s *Source, now time.Time) {
 	s.size, s.mtime, s.ctime, s.links = st.size, st.mtime, st.ctime, st.links
 	s.peak = max(s.peak, s.size)
 	s.wait = min(max(2*s.wait, fastLook), t.cfg.Poll)
-	s.nextLook = now.Add(s.wait)
+	s.nextLook = onGrid(now.Add(s.wait), s.wait)
 
 	t.mu.Lock()
 	for s.older != nil && s.older.ended {
@@ -62,10 +62,8 @@ func (t *Tailer) look(s *Source, now time.Time) {
 			done = true
 		}
 	}
-	hint := s.live > 0 && s.wait == t.cfg.Poll && !s.hinted && t.hints != nil && now.Sub(s.grownAt) > hintAfter
-	if hint {
-		s.hinted = true
-	}
+	hint := s.live > 0 && s.wait == t.cfg.Poll && !s.hinted && t.hints != nil && now.Sub(s.grownAt) > t.hintAfter
+	s.hinted = s.hinted || hint && t.hints.want(s)
 	t.mu.Unlock()
 
 	if err != nil {
@@ -79,9 +77,15 @@ func (t *Tailer) look(s *Source, now time.Time) {
 		t.renew(s)
 	case done:
 		t.finish(s)
-	case hint:
-		t.hints.want(s)
 	}
+}
+
+// onGrid moves a time of looking, wait ahead, to where others are.
+func onGrid(at time.Time, wait time.Duration) time.Time {
+	if wait >= 2*idleGrid {
+		return at.Truncate(idleGrid)
+	}
+	return at.Truncate(fastLook).Add(fastLook)
 }
 
 func later(a, b time.Time) time.Time {

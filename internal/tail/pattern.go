@@ -15,10 +15,11 @@ type pattern struct {
 	index int
 	text  string
 	glob  bool
+	lists map[string]*dirList // of the folders when they were last read, without names
 }
 
 func newPattern(index int, text string) *pattern {
-	p := &pattern{index: index, text: text, glob: strings.ContainsAny(text, `*?[\`)}
+	p := &pattern{index: index, text: text, glob: strings.ContainsAny(text, `*?[\`), lists: map[string]*dirList{}}
 	if !p.glob {
 		p.text = filepath.Clean(text)
 	}
@@ -52,7 +53,7 @@ func (t *Tailer) findPlaces(now time.Time) {
 			t.addPlace(p, p.text, t.marks[p.text], !known, now)
 			continue
 		}
-		paths, _ := filepath.Glob(p.text) // the only error is a bad pattern
+		paths := t.match(p)
 		mark, ok := t.marks[p.text]
 		if !ok {
 			mark = newestIn(p.text)
@@ -66,6 +67,32 @@ func (t *Tailer) findPlaces(now time.Time) {
 			}
 		}
 	}
+}
+
+// match gives the paths of a pattern that are new, and perhaps others. A folder
+// is read again only when it has changed.
+func (t *Tailer) match(p *pattern) (paths []string) {
+	dir, base := filepath.Split(p.text)
+	dirs, _ := filepath.Glob(filepath.Clean(dir)) // a bad pattern was refused before
+	for _, dir := range dirs {
+		list := p.lists[dir]
+		if st, err := lookAt(dir); err != nil || list != nil && list.settled && list.mtime == st.mtime {
+			continue
+		}
+		list = t.list(dir)
+		p.lists[dir] = &dirList{mtime: list.mtime, settled: list.settled}
+		for _, name := range list.names {
+			if ok, _ := filepath.Match(base, name); ok {
+				paths = append(paths, filepath.Join(dir, name))
+			}
+		}
+	}
+	for dir := range p.lists {
+		if !slices.Contains(dirs, dir) {
+			delete(p.lists, dir)
+		}
+	}
+	return paths
 }
 
 func (t *Tailer) addPlace(p *pattern, path string, mark int64, first bool, now time.Time) {
@@ -103,7 +130,7 @@ func (t *Tailer) prune(p *place) {
 		}
 	}
 	delete(t.places, p.path)
-	t.order = slices.DeleteFunc(t.order, func(q *place) bool { return q == p })
+	t.order = slices.DeleteFunc(slices.Clone(t.order), func(q *place) bool { return q == p })
 	delete(t.marks, p.path)
 	t.change.Unfollow = append(t.change.Unfollow, p.path)
 }
@@ -113,8 +140,7 @@ func (t *Tailer) prune(p *place) {
 func newestIn(pattern string) (newest int64) {
 	dirs, _ := filepath.Glob(filepath.Dir(pattern))
 	for _, dir := range dirs {
-		list := readDir(dir, 0)
-		for _, name := range list.names {
+		for _, name := range readDir(dir, 0).names {
 			if o, err := openFile(filepath.Join(dir, name)); err == nil {
 				newest = max(newest, o.birth)
 				o.file.Close()

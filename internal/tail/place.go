@@ -20,7 +20,7 @@ import (
 // in between shows the opened file under its rotated name and hides none.
 func (t *Tailer) check(p *place, now time.Time) {
 	p.wait = min(max(2*p.wait, fastLook), t.cfg.Scan)
-	p.due = now.Add(p.wait)
+	p.due = onGrid(now.Add(p.wait), p.wait)
 
 	at, err := lookAt(p.path)
 	if err != nil && !missing(err) {
@@ -87,8 +87,14 @@ func (t *Tailer) folderChanged(p *place, now time.Time) bool {
 	if now.Sub(p.listed) >= 10*t.cfg.Scan {
 		return true
 	}
-	st, err := lookAt(p.dir)
-	return err != nil || st.mtime != p.dirTime
+	mtime, ok := t.dirTimes[p.dir] // another place of the folder may have looked
+	if !ok {
+		if st, err := lookAt(p.dir); err == nil {
+			mtime = st.mtime
+		}
+		t.dirTimes[p.dir] = mtime
+	}
+	return mtime == 0 || mtime != p.dirTime
 }
 
 func (t *Tailer) tellUnusable(p *place, err error) {

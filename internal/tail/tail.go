@@ -27,6 +27,7 @@ type Tailer struct {
 	known    map[vfs.Identity]*Known // sources that are not open
 	marks    map[string]int64        // as Memory has them
 	dirs     map[string]*dirList     // of this step
+	dirTimes map[string]int64        // times of modification of folders, of this step; 0 for none
 	change   Change                  // not yet applied
 	fresh    []*Source               // active when change is applied
 	now      time.Time               // of this step
@@ -36,6 +37,8 @@ type Tailer struct {
 
 	buf  []byte        // owned by the reader
 	tick time.Duration // how coarse the times of files are
+	// hintAfter is how long a file must be idle before a wake-up is worth its price.
+	hintAfter time.Duration
 
 	mu      sync.Mutex
 	ready   readyList
@@ -53,15 +56,18 @@ type Stats struct {
 func New(cfg Config) *Tailer {
 	cfg.setDefaults()
 	t := &Tailer{
-		cfg:    cfg,
-		wake:   make(chan struct{}, 1),
-		poke:   make(chan struct{}, 1),
-		places: map[string]*place{},
-		open:   map[fileKey]*Source{},
-		known:  map[vfs.Identity]*Known{},
-		marks:  cfg.Memory.Marks(),
-		tick:   clockTick,
-		buf:    make([]byte, delivery.AnchorSize+quantum),
+		cfg:       cfg,
+		wake:      make(chan struct{}, 1),
+		poke:      make(chan struct{}, 1),
+		places:    map[string]*place{},
+		open:      map[fileKey]*Source{},
+		known:     map[vfs.Identity]*Known{},
+		dirs:      map[string]*dirList{},
+		dirTimes:  map[string]int64{},
+		marks:     cfg.Memory.Marks(),
+		tick:      clockTick,
+		hintAfter: 2 * time.Second,
+		buf:       make([]byte, delivery.AnchorSize+quantum),
 	}
 	for _, k := range cfg.Memory.Sources() {
 		t.known[k.File] = &k
@@ -137,7 +143,9 @@ func (t *Tailer) lookAgain() {
 
 // step looks at all that is due and tells when the next look is.
 func (t *Tailer) step(now time.Time) (next time.Time) {
-	t.now, t.dirs = now, map[string]*dirList{}
+	t.now = now
+	clear(t.dirs)
+	clear(t.dirTimes)
 	t.mu.Lock()
 	touched := t.touched
 	t.touched = nil
@@ -150,17 +158,12 @@ func (t *Tailer) step(now time.Time) (next time.Time) {
 		t.nextGlob = now.Add(t.cfg.Scan)
 	}
 	next = t.nextGlob
-	var stats Stats
-	for _, s := range slices.Clone(t.sources) {
+	for _, s := range t.sources { // renew appends; what is new is looked at next time
 		if !now.Before(s.nextLook) {
 			t.look(s, now)
 		}
-		if !s.ended {
-			stats.Open++
-			stats.Unread += max(0, s.size-t.offsetOf(s))
-		}
 	}
-	for _, p := range slices.Clone(t.order) {
+	for _, p := range t.order { // prune replaces the slice
 		if !now.Before(p.due) {
 			t.check(p, now)
 		}
@@ -171,16 +174,24 @@ func (t *Tailer) step(now time.Time) (next time.Time) {
 		t.tellSeen()
 		t.nextSeen = now.Add(time.Hour)
 	}
+	t.count()
 	for _, s := range t.sources {
 		next = earlier(next, s.nextLook)
 	}
 	for _, p := range t.order {
 		next = earlier(next, p.due)
 	}
-	t.mu.Lock()
-	t.stats = stats
-	t.mu.Unlock()
 	return next
+}
+
+// count brings Stats up to date.
+func (t *Tailer) count() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.stats = Stats{Open: len(t.sources)}
+	for _, s := range t.sources {
+		t.stats.Unread += max(0, s.size-s.offset())
+	}
 }
 
 func earlier(a, b time.Time) time.Time {

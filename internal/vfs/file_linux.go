@@ -25,7 +25,6 @@ func (f *file) OS() *os.File                             { return f.os }
 func (f *file) ReadAt(b []byte, off int64) (int, error)  { return f.os.ReadAt(b, off) }
 func (f *file) WriteAt(b []byte, off int64) (int, error) { return f.os.WriteAt(b, off) }
 func (f *file) Truncate(size int64) error                { return f.os.Truncate(size) }
-func (f *file) Chmod(perm fs.FileMode) error             { return f.os.Chmod(perm.Perm()) }
 func (f *file) Chown(uid, gid int) error                 { return f.os.Chown(uid, gid) }
 func (f *file) control(fn func(fd int) error) error      { return control(f.os, fn) }
 func (f *file) fail(op string, err error) error {

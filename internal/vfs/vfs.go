@@ -100,7 +100,6 @@ type File interface {
 	Stat() (Info, error)
 	// Identity tells the file's identity.
 	Identity() (Identity, error)
-	Chmod(perm fs.FileMode) error
 	Chown(uid, gid int) error
 	// OS gives the file for sendfile and the like, still owned by this File;
 	// nil where there is no such thing.

@@ -28,10 +28,10 @@ const (
 	Truncate
 	Allocate
 	Stat
-	Chattr
+	Chown
 
 	// Changes are the calls that change something or make it durable.
-	Changes = Create | Mkdir | Rename | Remove | SyncDir | Write | Datasync | Truncate | Allocate | Chattr
+	Changes = Create | Mkdir | Rename | Remove | SyncDir | Write | Datasync | Truncate | Allocate | Chown
 	// Any is every call.
 	Any Op = 1<<iota - 1
 )

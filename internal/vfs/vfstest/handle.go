@@ -161,15 +161,8 @@ func (n *node) identity(d *Disk) vfs.Identity {
 	return id
 }
 
-func (h *handle) Chmod(perm fs.FileMode) error {
-	return h.do(Chattr, func() error {
-		h.n.mode = h.n.mode.Type() | perm.Perm()
-		return nil
-	})
-}
-
 func (h *handle) Chown(uid, gid int) error {
-	return h.do(Chattr, func() error {
+	return h.do(Chown, func() error {
 		if uid >= 0 {
 			h.n.uid = uint32(uid)
 		}

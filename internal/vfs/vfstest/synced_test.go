@@ -16,7 +16,7 @@ import (
 // just that after the loss of power.
 func TestSyncedSurvives(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(3000) {
+	for seed := range uint64(1000) {
 		rng := rand.New(rand.NewPCG(seed, 2))
 		d := vfstest.New(vfstest.Options{Seed: seed, Page: 64, Writeback: 0.3})
 		require.NoError(t, d.FS().Mkdir("d", 0o750))

@@ -53,7 +53,7 @@ var opNames = map[Op]string{
 	Open: "open", Create: "open", Lock: "lock", Mkdir: "mkdir", Rename: "rename", Remove: "remove",
 	ReadDir: "readdir", Lstat: "lstat", SyncDir: "syncdir", Free: "statfs", Sub: "open",
 	Read: "read", Write: "write", Datasync: "fdatasync", Truncate: "truncate", Allocate: "fallocate",
-	Stat: "fstat", Chattr: "chmod",
+	Stat: "fstat", Chown: "chown",
 }
 
 // folder finds a folder by name.
