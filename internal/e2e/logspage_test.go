@@ -147,8 +147,7 @@ func TestLogsPageWhileFileGrows(t *testing.T) {
 	}
 }
 
-// 4: logrotate renames the file in the middle of a download. (What dalogd
-// itself rotates has tests of its own.)
+// 4: logrotate renames the file in the middle of a download.
 func TestLogsPageWhileFileIsRenamed(t *testing.T) {
 	t.Parallel()
 	d := startDalogd(t, "")

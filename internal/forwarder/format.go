@@ -31,9 +31,12 @@ const (
 
 var errNewerRegistry = errors.New("registry was written by a newer dalogfwd")
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+var (
+	le         = binary.LittleEndian
+	castagnoli = crc32.MakeTable(crc32.Castagnoli)
+)
 
-var le = binary.LittleEndian
+func crcOf(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
 
 func encodeRegistry(sources map[delivery.SourceID]entry, marks map[string]int64) []byte {
 	b := le.AppendUint32([]byte(registryMagic), registryVersion)
@@ -61,7 +64,7 @@ func encodeRegistry(sources map[delivery.SourceID]entry, marks map[string]int64)
 		b = le.AppendUint64(b, uint64(marks[path]))
 		b = append(le.AppendUint32(b, uint32(len(path))), path...)
 	}
-	return le.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	return le.AppendUint32(b, crcOf(b))
 }
 
 // decodeRegistry refuses anything that is not, to the byte, what encodeRegistry
@@ -71,7 +74,7 @@ func decodeRegistry(b []byte) (sources []entry, marks map[string]int64, err erro
 		return nil, nil, fmt.Errorf("%d bytes without the header", len(b))
 	}
 	body, sum := b[:len(b)-4], le.Uint32(b[len(b)-4:])
-	if crc32.Checksum(body, castagnoli) != sum {
+	if crcOf(body) != sum {
 		return nil, nil, errors.New("checksum does not match")
 	}
 	d := decoder{b: body[len(registryMagic):]}

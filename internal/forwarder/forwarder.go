@@ -49,31 +49,31 @@ func Open(cfg Config) (*Forwarder, error) {
 		f.closeState()
 		return nil, err
 	}
-	patterns := make([]string, len(cfg.Files))
-	formats := make([]format, len(cfg.Files))
-	for i, file := range cfg.Files {
+	patterns := make([]string, len(f.cfg.Files))
+	formats := make([]format, len(f.cfg.Files))
+	for i, file := range f.cfg.Files {
 		patterns[i] = file.Pattern
-		formats[i] = newFormat(proto, file, cfg.Hostname)
+		formats[i] = newFormat(proto, file, f.cfg.Hostname)
 	}
 	f.tailer = tail.New(tail.Config{
 		Patterns:   patterns,
-		FromEnd:    cfg.FromEnd,
-		MaxLine:    cfg.MaxLine,
-		RotateWait: cfg.RotateWait,
+		FromEnd:    f.cfg.FromEnd,
+		MaxLine:    f.cfg.MaxLine,
+		RotateWait: f.cfg.RotateWait,
 		Memory:     f.registry,
 		Notify:     f.tell,
 	})
 	f.pump = &pump{
-		cfg: &f.cfg, log: cfg.Log, tailer: f.tailer, registry: f.registry,
+		cfg: &f.cfg, log: f.cfg.Log, tailer: f.tailer, registry: f.registry,
 		protocol: proto, stats: &f.counters, formats: formats,
-		dialer: dialer{servers: cfg.Servers, log: cfg.Log, stats: &f.counters},
+		dialer: dialer{servers: f.cfg.Servers, log: f.cfg.Log, stats: &f.counters},
 	}
 	return f, nil
 }
 
-// openState makes the state folder, takes its lock and reads the registry. The
-// registry is written once, so that a folder that cannot be written to is found
-// out at the start.
+// openState makes the state folder, takes its lock and reads the registry. It
+// writes there, so that a folder that cannot be written to is found out at the
+// start.
 func (f *Forwarder) openState() error {
 	dir := f.cfg.StateDir
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -95,7 +95,9 @@ func (f *Forwarder) openState() error {
 	}
 	if damage != nil {
 		f.cfg.FromEnd = false // what was not sent before would be skipped
-		f.cfg.Log.Error("positions are lost: all files are sent again from their beginning", "state_dir", dir, "error", damage)
+		f.cfg.Log.Error("positions are lost: all files are sent again from their beginning, and rotated files that are there count as delivered",
+			"state_dir", dir, "error", damage)
+		return nil
 	}
 	f.registry.dirty = true
 	if err := f.registry.save(); err != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/dalog-project/dalog/internal/vfs"
 )
 
-// registryName is the file in the state folder. A damaged one is set aside
-// under damagedName with the time.
+// registryName is the file in the state folder. A damaged one is kept under
+// damagedName with the time.
 const (
 	registryName = "registry"
 	registryTemp = "registry.tmp"
@@ -45,8 +45,9 @@ type registry struct {
 	dirty   bool
 }
 
-// openRegistry reads the registry. A damaged one is set aside, and damage tells
-// about it: everything is then new, and will be sent from the beginning.
+// openRegistry reads the registry. Of a damaged one a copy is kept, and damage
+// tells about it: everything is then new. It stays in its place until the first
+// change is applied, so that a crash before that does not make it forgotten.
 func openRegistry(fsys vfs.FS) (r *registry, damage, err error) {
 	r = &registry{fs: fsys, now: time.Now, marks: map[string]int64{}, sources: map[delivery.SourceID]entry{}}
 	data, err := readAll(fsys, registryName)
@@ -63,8 +64,8 @@ func openRegistry(fsys vfs.FS) (r *registry, damage, err error) {
 	if err != nil {
 		aside := fmt.Sprintf("%s%d", damagedName, r.now().Unix())
 		damage = fmt.Errorf("registry is damaged (%w); it is kept as %s", err, aside)
-		if err := fsys.Rename(registryName, aside); err != nil {
-			return nil, nil, fmt.Errorf("set the damaged registry aside: %w", err)
+		if err := r.write(aside, data); err != nil {
+			return nil, nil, err
 		}
 		return r, damage, nil
 	}
@@ -120,7 +121,7 @@ func (r *registry) Apply(c tail.Change) error {
 	r.mu.Unlock()
 	seen := r.now().Unix()
 	apply(sources, marks, c, seen)
-	if err := r.write(encodeRegistry(sources, marks)); err != nil {
+	if err := r.write(registryName, encodeRegistry(sources, marks)); err != nil {
 		return err
 	}
 	r.mu.Lock()
@@ -194,7 +195,7 @@ func (r *registry) save() error {
 	data := encodeRegistry(r.sources, r.marks)
 	r.dirty = false
 	r.mu.Unlock()
-	err := r.write(data)
+	err := r.write(registryName, data)
 	if err != nil {
 		r.mu.Lock()
 		r.dirty = true
@@ -203,9 +204,9 @@ func (r *registry) save() error {
 	return err
 }
 
-// write replaces the file. The new one is complete and durable before it takes
-// the name.
-func (r *registry) write(data []byte) error {
+// write makes or replaces a file. The new one is complete and durable before it
+// takes the name.
+func (r *registry) write(name string, data []byte) error {
 	f, err := r.fs.OpenFile(registryTemp, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return fmt.Errorf("write the registry: %w", err)
@@ -221,7 +222,7 @@ func (r *registry) write(data []byte) error {
 		return f.Datasync()
 	}()
 	if err == nil {
-		err = r.fs.Rename(registryTemp, registryName)
+		err = r.fs.Rename(registryTemp, name)
 	}
 	if err == nil {
 		err = r.fs.SyncDir(".")

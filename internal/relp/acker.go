@@ -64,7 +64,6 @@ func (a *Acker) Answer(seq uint64, code int, text string, data []byte) error {
 	if !a.settle(seq, b) {
 		return fmt.Errorf("relp: command %d does not wait for an answer", seq)
 	}
-	a.signal()
 	return nil
 }
 
@@ -176,11 +175,10 @@ func (a *Acker) stop() {
 // publish takes over how far the session has come.
 func (a *Acker) publish(received, given uint64) {
 	a.mu.Lock()
-	changed := a.received != received
 	a.received, a.given = received, given
-	idle := a.committed >= given
+	due := a.committed >= given && a.next <= received
 	a.mu.Unlock()
-	if changed && idle {
+	if due {
 		a.signal()
 	}
 }
@@ -208,6 +206,7 @@ func (a *Acker) settle(seq uint64, data []byte) bool {
 	}
 	a.special[i].settled, a.special[i].data = true, data
 	a.size += len(data)
+	a.signal()
 	return true
 }
 

@@ -328,6 +328,52 @@ func TestRun(t *testing.T) {
 			require.Empty(t, s.acker.special)
 		})
 	})
+	bubble(t, "whatever makes answers due, they are written", func(t *testing.T) {
+		s := testServer(t).NewSession()
+		w := &recorder{}
+		result := make(chan error)
+		go func() { result <- s.acker.Run(w) }()
+		for _, step := range []struct {
+			in   string
+			do   func()
+			want string
+		}{
+			{librelpOpen, nil, librelpOpened},
+			{"2 open 0\n", nil, "2" + librelpOpened[1:]},
+			{frame(3, "syslog", ""), nil, acks(3, 3)},
+			{frame(4, "syslog", "") + "5 open 0\n", nil, acks(4, 4) + "5" + librelpOpened[1:]},
+			{frame(6, "syslog", "x"), func() { s.Skip(); s.Next(nil) }, acks(6, 6)},
+			{frame(7, "syslog", "x"), func() { s.acker.Commit(7) }, acks(7, 7)},
+			{frame(8, "syslog", "x"), func() { s.End() }, ""},
+			{"", func() { s.acker.Commit(8) }, acks(8, 8) + serverclose},
+		} {
+			w.writes = nil
+			_, rest, _ := s.Next([]byte(step.in))
+			if step.do == nil {
+				s.Next(rest)
+			} else {
+				step.do()
+			}
+			synctest.Wait()
+			require.Equal(t, step.want, strings.Join(w.writes, ""))
+		}
+		require.NoError(t, <-result)
+	})
+	bubble(t, "an empty message in front of an extension", func(t *testing.T) {
+		s := openSession(t, testServer(t))
+		w := &recorder{}
+		result := make(chan error)
+		go func() { result <- s.acker.Run(w) }()
+		require.Equal(t, []uint64{3}, next(s, frame(2, "syslog", "")+frame(3, "dalog", "x")))
+		synctest.Wait()
+		require.Equal(t, []string{acks(2, 2)}, w.writes)
+		require.NoError(t, s.acker.Answer(3, 200, "OK", nil))
+		synctest.Wait()
+		require.Equal(t, []string{acks(2, 2), acks(3, 3)}, w.writes)
+		s.acker.Abandon()
+		require.NoError(t, <-result)
+		require.Equal(t, []string{acks(2, 2), acks(3, 3), serverclose}, w.writes)
+	})
 }
 
 // Reading, committing, answering and writing go on at the same time.

@@ -18,9 +18,6 @@ type answers struct {
 	rejected error  // the first message that the server did not take
 }
 
-// errEnded is the good end of a session.
-var errEnded = errors.New("relp: session ended")
-
 // readError is what is wrong with the connection.
 type readError struct{ error }
 
@@ -30,17 +27,18 @@ func (e readError) Unwrap() error { return e.error }
 func (c *Client) read() {
 	a := answers{c: c, oldest: 1}
 	err := a.receive()
-	var lost readError
-	c.mu.Lock()
-	switch {
-	case a.closed && (err == errEnded || errors.Is(err, io.EOF)):
-	case errors.Is(err, io.EOF):
-		c.err = fmt.Errorf("%w: connection closed", ErrServerClosed)
-	case c.cause != nil && errors.As(err, &lost):
-		c.err = c.cause
-	default:
-		c.err = err
+	if errors.Is(err, io.EOF) {
+		err = fmt.Errorf("%w: connection closed", ErrServerClosed)
 	}
+	if errors.Is(err, ErrServerClosed) && a.closed && a.oldest > c.written.Load() {
+		err = nil
+	}
+	c.mu.Lock()
+	var lost readError
+	if errors.As(err, &lost) && c.cause != nil {
+		err = c.cause
+	}
+	c.err = err
 	c.mu.Unlock()
 	_ = c.conn.Close() // nothing is left to be read or written
 	close(c.done)
@@ -95,15 +93,13 @@ func (a *answers) workOff(buf []byte) (rest []byte, err error) {
 	}
 }
 
-// frame deals with one frame. Hints other than the end are not for us.
+// frame deals with one frame. Of hints, only the end means anything.
 func (a *answers) frame(h *header, data []byte) error {
 	switch {
-	case h.txnr == 0 && string(h.command) != "serverclose":
-		return nil
-	case h.txnr == 0 && a.closed:
-		return errEnded
-	case h.txnr == 0:
+	case h.txnr == 0 && string(h.command) == "serverclose":
 		return ErrServerClosed
+	case h.txnr == 0:
+		return nil
 	case string(h.command) != "rsp":
 		return fmt.Errorf("%w: the server sent the command %s", ErrAnswer, h.command)
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"strconv"
@@ -84,7 +83,7 @@ func BenchmarkReceive(b *testing.B) {
 			b.Run(fmt.Sprintf("%s/connections=%d", framing, connections), func(b *testing.B) {
 				s, err := Listen(Config{
 					Listen: []Endpoint{{Network: TCP, Address: "127.0.0.1:0"}},
-					Log:    slog.New(slog.NewTextHandler(io.Discard, nil)),
+					Log:    slog.New(slog.DiscardHandler),
 				})
 				require.NoError(b, err)
 				ctx, cancel := context.WithCancel(b.Context())
@@ -108,6 +107,48 @@ func BenchmarkReceive(b *testing.B) {
 			})
 		}
 	}
+}
+
+// floodDatagrams sends messages over UDP: args are address and their number.
+func floodDatagrams(args []string) error {
+	n, err := strconv.Atoi(args[1])
+	if err != nil {
+		return err
+	}
+	c, err := net.Dial("udp", args[0])
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for range n {
+		if _, err := c.Write(benchMessage); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// BenchmarkReceiveDatagrams is the same for UDP, from one sender that does not
+// wait; what the kernel drops is reported.
+func BenchmarkReceiveDatagrams(b *testing.B) {
+	s, err := Listen(Config{Listen: udpOnly, Log: slog.New(slog.DiscardHandler)})
+	require.NoError(b, err)
+	ctx, cancel := context.WithCancel(b.Context())
+	defer cancel()
+	sink := new(discard)
+	go s.Run(ctx, sink)
+	b.SetBytes(int64(len(benchMessage)))
+	b.ReportAllocs()
+	cmd := child("floodDatagrams", s.Bound()[0].Address, strconv.Itoa(b.N))
+	before := cpuTime(b)
+	b.ResetTimer()
+	require.NoError(b, cmd.Run())
+	for last := int64(-1); sink.n.Load() != last; time.Sleep(10 * time.Millisecond) {
+		last = sink.n.Load()
+	}
+	b.StopTimer()
+	b.ReportMetric(float64(cpuTime(b)-before)/float64(max(sink.n.Load(), 1)), "cpu-ns/op")
+	b.ReportMetric(100*float64(int64(b.N)-sink.n.Load())/float64(b.N), "%lost")
 }
 
 // cpuTime is what this process has used, in nanoseconds.

@@ -30,14 +30,6 @@ type listener struct {
 	endpoint Endpoint // as bound: with the port that the kernel chose
 }
 
-// packetSocket is one bound datagram socket.
-type packetSocket struct {
-	net.PacketConn
-	endpoint  Endpoint
-	inherited bool
-	buffer    int // receive buffer in bytes, as the kernel accounts them
-}
-
 // keepAlive finds peers that are gone without a word in about three minutes;
 // connections have no other idle limit.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 20 * time.Second, Count: 6}
@@ -103,7 +95,9 @@ func (s *Server) bindOne(e Endpoint) error {
 		if err != nil {
 			return err
 		}
-		s.packets = append(s.packets, packetSocket{PacketConn: c, endpoint: e})
+		if err := s.addPackets(c, e, false); err != nil {
+			return err
+		}
 		return os.Chmod(e.Address, 0o666)
 	default:
 		return fmt.Errorf("unknown network %q", e.Network)
@@ -131,7 +125,9 @@ func (s *Server) bindUDP(e Endpoint) error {
 		if err != nil {
 			return err
 		}
-		s.packets = append(s.packets, packetSocket{PacketConn: c, endpoint: e})
+		if err := s.addPackets(c, e, false); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -12,10 +12,11 @@ const childEnv = "SYSLOGSRV_TEST_CHILD"
 
 // children are what tests need to do in a process of its own.
 var children = map[string]func(args []string) error{
-	"flood":       flood,
-	"descriptors": descriptors,
-	"clients":     clients,
-	"activated":   activated,
+	"flood":          flood,
+	"floodDatagrams": floodDatagrams,
+	"descriptors":    descriptors,
+	"clients":        clients,
+	"activated":      activated,
 }
 
 func TestMain(m *testing.M) {

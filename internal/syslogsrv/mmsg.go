@@ -2,27 +2,20 @@ package syslogsrv
 
 import (
 	"encoding/binary"
-	"fmt"
 	"net/netip"
-	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// datagrams receives many datagrams with one system call (recvmmsg(2)). The
-// buffers are cut from one allocation of untouched memory: a slot costs pages
-// only as far as a datagram has reached into it.
+// datagrams holds what one system call (recvmmsg(2)) receives. The buffers are
+// cut from one allocation of untouched memory: a slot costs pages only as far
+// as a datagram has reached into it.
 type datagrams struct {
-	raw     syscall.RawConn
 	headers []mmsghdr
 	slots   [][]byte
 	names   []unix.RawSockaddrAny
 	control []byte
-
-	n     int // headers filled by the last receive
-	errno syscall.Errno
-	try   func(fd uintptr) bool // bound once: a closure for each call would allocate
 }
 
 // mmsghdr is struct mmsghdr of the kernel: a message header and the length
@@ -37,11 +30,10 @@ type mmsghdr struct {
 // 32-bit count of the datagrams that the kernel dropped on this socket.
 var controlLen = unix.CmsgSpace(4)
 
-func newDatagrams(raw syscall.RawConn, slots, size int) *datagrams {
+func newDatagrams(slots, size int) *datagrams {
 	// Slots a power of two apart would all share the same lines of the cache.
 	const skew = 320
 	d := &datagrams{
-		raw:     raw,
 		headers: make([]mmsghdr, slots),
 		slots:   make([][]byte, slots),
 		names:   make([]unix.RawSockaddrAny, slots),
@@ -59,31 +51,23 @@ func newDatagrams(raw syscall.RawConn, slots, size int) *datagrams {
 		h.SetIovlen(1)
 		h.Control = &d.control[i*controlLen]
 	}
-	d.try = func(fd uintptr) bool {
-		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd,
-			uintptr(unsafe.Pointer(&d.headers[0])), uintptr(len(d.headers)), unix.MSG_DONTWAIT, 0, 0)
-		d.n, d.errno = int(n), errno
-		return errno != unix.EAGAIN
-	}
 	return d
 }
 
-// receive waits for datagrams and returns how many came, at least one. They
-// stay until the next call.
-func (d *datagrams) receive() (int, error) {
+// receive takes the datagrams that are here, without waiting, and returns how
+// many; unix.EAGAIN says none. They stay until the next call.
+func (d *datagrams) receive(fd int) (int, error) {
 	for i := range d.headers { // the kernel overwrites lengths with what it used
 		h := &d.headers[i].hdr
 		h.Namelen = unix.SizeofSockaddrAny
 		h.SetControllen(controlLen)
 	}
-	d.n = 0
-	if err := d.raw.Read(d.try); err != nil {
-		return 0, err
+	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd),
+		uintptr(unsafe.Pointer(&d.headers[0])), uintptr(len(d.headers)), unix.MSG_DONTWAIT, 0, 0)
+	if errno != 0 {
+		return 0, errno
 	}
-	if d.errno != 0 {
-		return 0, d.errno
-	}
-	return d.n, nil
+	return int(n), nil
 }
 
 // datagram is the i-th of the last receive; truncated tells that it was longer
@@ -117,42 +101,4 @@ func (d *datagrams) dropped(i int) (count uint32, ok bool) {
 		return 0, false
 	}
 	return binary.NativeEndian.Uint32(c[unix.CmsgLen(0):]), true
-}
-
-// prepareDatagrams asks for large receive buffers, past the system's limit
-// where the process may, and for the count of drops.
-func (s *Server) prepareDatagrams() error {
-	for i := range s.packets {
-		p := &s.packets[i]
-		raw, err := p.PacketConn.(syscall.Conn).SyscallConn()
-		if err != nil {
-			return err
-		}
-		err = control(raw, func(fd int) (err error) {
-			if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, s.cfg.UDPBuffer) != nil {
-				if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, s.cfg.UDPBuffer); err != nil {
-					return err
-				}
-			}
-			if p.buffer, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF); err != nil {
-				return err
-			}
-			return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1)
-		})
-		if err != nil {
-			return fmt.Errorf("prepare socket %s: %w", p.endpoint, err)
-		}
-	}
-	return nil
-}
-
-// tellSmallBuffers says where the system did not grant what was asked for.
-func (s *Server) tellSmallBuffers() {
-	for i, p := range s.packets {
-		got := p.buffer / 2 // the kernel doubles what it grants, for its own use
-		if first := i == 0 || s.packets[i-1].endpoint != p.endpoint; first && got < s.cfg.UDPBuffer {
-			s.log.Info("the system grants a small receive buffer: bursts of datagrams may be lost",
-				"addr", p.endpoint, "bytes", got, "wanted", s.cfg.UDPBuffer, "hint", "sysctl net.core.rmem_max")
-		}
-	}
 }

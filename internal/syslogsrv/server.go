@@ -37,6 +37,7 @@ type Server struct {
 	partials   *partials
 	handshakes handshakes
 	spare      spare
+	wakeup     wakeup
 	stopping   stopping
 	conns      connections
 }
@@ -102,26 +103,36 @@ func Listen(cfg Config) (*Server, error) {
 	s.handshakes.computing = make(chan struct{}, max(runtime.GOMAXPROCS(0)/2, 1))
 	s.conns.open = make(map[*conn]struct{})
 	s.stopping.hard, s.stopping.cancel = context.WithCancel(context.Background())
-	for _, socket := range cfg.Inherited {
-		if socket.Listener != nil {
-			s.listeners = append(s.listeners, listener{socket.Listener, socket.Endpoint})
-		} else {
-			s.packets = append(s.packets, packetSocket{PacketConn: socket.Packets, endpoint: socket.Endpoint, inherited: true})
-		}
-	}
-	if err := s.bind(cfg.Listen); err != nil {
-		s.Close()
-		return nil, err
-	}
-	if err := s.prepareDatagrams(); err != nil {
-		s.Close()
-		return nil, err
-	}
-	if err := s.spare.open(); err != nil {
+	if err := s.open(); err != nil {
 		s.Close()
 		return nil, err
 	}
 	return s, nil
+}
+
+// open takes all sockets into use. After an error, those that are open are
+// known to Close.
+func (s *Server) open() error {
+	for _, socket := range s.cfg.Inherited {
+		if socket.Listener != nil {
+			s.listeners = append(s.listeners, listener{socket.Listener, socket.Endpoint})
+		}
+	}
+	for _, socket := range s.cfg.Inherited {
+		if socket.Packets == nil {
+			continue
+		}
+		if err := s.addPackets(socket.Packets, socket.Endpoint, true); err != nil {
+			return err
+		}
+	}
+	if err := s.bind(s.cfg.Listen); err != nil {
+		return err
+	}
+	if err := s.wakeup.open(); err != nil {
+		return err
+	}
+	return s.spare.open()
 }
 
 // Bound are the addresses that the Server listens on, with the ports that the
@@ -148,6 +159,7 @@ func (s *Server) Close() {
 		p.close()
 	}
 	s.spare.close()
+	s.wakeup.close()
 	s.stopping.cancel()
 }
 
@@ -157,12 +169,13 @@ func (s *Server) Close() {
 // them is the Sink's. Call it once.
 func (s *Server) Run(ctx context.Context, sink Sink) error {
 	defer s.spare.close()
+	defer s.wakeup.close()
 	defer s.stopping.cancel()
 	s.sink = sink
 	s.tellSmallBuffers()
 	group, ctx := errgroup.WithContext(ctx)
 	for _, p := range s.packets {
-		group.Go(func() error { return s.receive(ctx, p) })
+		group.Go(func() error { return s.receive(p) })
 	}
 	for _, l := range s.listeners {
 		group.Go(func() error { return s.accept(ctx, l) })
@@ -173,6 +186,7 @@ func (s *Server) Run(ctx context.Context, sink Sink) error {
 		<-ctx.Done()
 		lostBefore = s.counts.lost.Load()
 		s.stopping.begin(s.cfg.DrainTimeout)
+		s.wakeup.ring()
 		s.drainAll()
 		return nil
 	})

@@ -1,14 +1,12 @@
 package syslogsrv
 
 import (
-	"context"
-	"errors"
-	"net"
+	"fmt"
 	"net/netip"
-	"os"
 	"runtime/debug"
-	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/dalog-project/dalog/internal/syslog"
 )
@@ -20,6 +18,9 @@ const (
 	// localSlot holds what a local socket's default send buffer allows.
 	localSlot  = 256 << 10
 	localSlots = 8
+
+	// gatherTime is a small part of what the receive buffer holds at any rate.
+	gatherTime = 300 * time.Microsecond
 
 	// minDatagramCost is less than the kernel takes out of the receive buffer
 	// for any datagram.
@@ -34,55 +35,73 @@ type datagramReceiver struct {
 	parsers []syslog.Parser // one for each zone
 	last    *peer           // sender of the last datagram
 	dropped uint32          // as the kernel last told
+	before  time.Time       // of the receive before
+	drained int             // datagrams since the stop
 }
 
-// receive takes datagrams until ctx ends, and then those that are here.
-func (s *Server) receive(ctx context.Context, socket packetSocket) error {
+// receive takes datagrams until the server stops, and then those that are here.
+func (s *Server) receive(socket packetSocket) error {
 	defer socket.close()
-	raw, err := socket.PacketConn.(syscall.Conn).SyscallConn()
-	if err != nil {
-		return err
-	}
 	slots, size := udpSlots, udpSlot
 	if socket.endpoint.Network == Unixgram {
 		slots, size = localSlots, localSlot
 	}
-	backoff, drained := time.Duration(0), 0
-	r := &datagramReceiver{srv: s, in: newDatagrams(raw, slots, size), msgs: make([]syslog.Message, slots)}
+	r := &datagramReceiver{srv: s, in: newDatagrams(slots, size), msgs: make([]syslog.Message, slots)}
 	for _, zone := range s.rules.zones {
 		r.parsers = append(r.parsers, syslog.Parser{Zone: zone})
 	}
-	stop := context.AfterFunc(ctx, func() { socket.SetReadDeadline(time.Now().Add(acceptGrace)) })
-	defer stop()
+	backoff := time.Duration(0)
 	for {
-		n, err := r.in.receive()
+		n, err := r.in.receive(socket.fd)
 		switch {
 		case err == nil:
 			backoff = 0
 			r.handle(0, n)
 			if s.stopping.begun.Load() {
-				drained += n
-			}
-			if s.stopping.expired() {
-				// The queue at the time of the stop was bounded; who sends
-				// on without end cannot hide that it was read.
-				if drained < socket.buffer/minDatagramCost && readable(socket.PacketConn.(syscall.Conn)) {
-					s.refused.add(DrainTimedOut, netip.Addr{}, socket.endpoint.String())
+				r.drained += n
+				if s.stopping.expired() {
+					r.giveUp(socket)
+					return nil
 				}
-				return nil
+				continue
 			}
-		case errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() != nil:
-			if s.stopping.expired() || !readable(socket.PacketConn.(syscall.Conn)) {
-				return nil
+			r.gather(n)
+		case err == unix.EAGAIN && s.stopping.begun.Load():
+			if more, err := socket.wait(-1, acceptGrace); err != nil || !more {
+				return err
 			}
-			socket.SetReadDeadline(time.Now().Add(acceptGrace))
-		case errors.Is(err, net.ErrClosed):
-			return err
-		default:
+		case err == unix.EAGAIN:
+			if _, err := socket.wait(s.wakeup.fd, forever); err != nil {
+				return fmt.Errorf("wait for datagrams on %s: %w", socket.endpoint, err)
+			}
+		default: // passing ones, such as ENOBUFS
 			s.log.Warn("receive failed", "addr", socket.endpoint.Address, "err", err)
 			backoff = nextBackoff(backoff)
-			sleep(ctx, backoff)
+			time.Sleep(backoff)
 		}
+	}
+}
+
+// gather lets datagrams come together where they come one by one in quick
+// succession: to wake up for each costs ten times what reading it does.
+func (r *datagramReceiver) gather(n int) {
+	now := time.Now()
+	if now.Sub(r.before) < time.Millisecond && n < len(r.msgs)/2 {
+		// An early end of the sleep does no harm.
+		_ = unix.Nanosleep(&unix.Timespec{Nsec: int64(gatherTime)}, nil)
+	}
+	r.before = now
+}
+
+// giveUp notes what is left unread when the time for stopping is up. The queue
+// at the time of the stop was bounded: a peer that sends on without end does
+// not make it look unread.
+func (r *datagramReceiver) giveUp(socket packetSocket) {
+	if r.drained >= socket.buffer/minDatagramCost {
+		return
+	}
+	if left, _ := socket.wait(-1, 0); left {
+		r.srv.refused.add(DrainTimedOut, netip.Addr{}, socket.endpoint.String())
 	}
 }
 
@@ -150,13 +169,4 @@ func (r *datagramReceiver) parse(i int, received time.Time, m *syslog.Message) b
 	m.From = &r.last.Peer
 	r.last.saw(received, 1)
 	return true
-}
-
-// close closes the socket, and removes the file of a local one that this
-// process made.
-func (p packetSocket) close() {
-	p.Close()
-	if p.endpoint.Network == Unixgram && !p.inherited {
-		os.Remove(p.endpoint.Address)
-	}
 }
