@@ -1,0 +1,88 @@
+package fault
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/dalog-project/dalog/internal/e2e/peers"
+)
+
+var (
+	program = flag.String("dalogd", "", "test this dalogd instead of building it from the checkout")
+
+	full = flag.Bool("full", false, "run the whole number of rounds instead of a selection of about a minute")
+	seed = flag.Uint64("seed", 0, "repeat the choices of the run that printed this seed")
+)
+
+// dalogdPath is the program under test, built once.
+var dalogdPath string
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if testing.Short() {
+		fmt.Println("fault: left out by -short")
+		return
+	}
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "dalog-fault-")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		if dalogdPath = *program; dalogdPath == "" {
+			dalogdPath = filepath.Join(dir, "dalogd")
+			err = errors.Join(os.Chmod(dir, 0o755), build(dalogdPath)) // dalogd may run as another user
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "fault:", err)
+		return 1
+	}
+	return m.Run()
+}
+
+func build(path string) error {
+	root, err := peers.ModuleRoot()
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command("go", "build", "-o", path, "./cmd/dalogd")
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%v: %w\n%s", cmd.Args, err, out)
+	}
+	return nil
+}
+
+// rounds is how often something is done: few times, or as often as it takes to
+// find what is rare.
+func rounds(few, many int) int {
+	if *full {
+		return many
+	}
+	return few
+}
+
+// chance is the source of a test's random choices. A run of the same test with
+// -seed makes the same ones; when they hit is still up to the machine.
+func chance(t *testing.T) *rand.Rand {
+	t.Helper()
+	s := *seed
+	if s == 0 {
+		s = uint64(time.Now().UnixNano())
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("to make the same choices again: -run '^%s$' -seed %d", t.Name(), s)
+		}
+	})
+	return rand.New(rand.NewPCG(s, 1))
+}

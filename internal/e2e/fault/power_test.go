@@ -1,0 +1,58 @@
+package fault
+
+import (
+	"testing"
+	"time"
+)
+
+// The machine loses power under load: what was acknowledged is there afterwards.
+func TestPowerLoss(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		kind      string
+		few, many int
+	}{{"ext4", 12, 2000}, {"xfs", 6, 500}} {
+		t.Run(c.kind, func(t *testing.T) {
+			t.Parallel()
+			losePower(t, c.kind, rounds(c.few, c.many), func(s *setup, l *load) *account { return s.settle(l) })
+		})
+	}
+}
+
+// Without syncing, the loss of power may cost what was acknowledged, but neither
+// the start nor any line's integrity.
+func TestPowerLossInMemoryMode(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		kind      string
+		few, many int
+	}{{"ext4", 6, 500}, {"xfs", 3, 100}} {
+		t.Run(c.kind, func(t *testing.T) {
+			t.Parallel()
+			losePower(t, c.kind, rounds(c.few, c.many), func(s *setup, l *load) *account {
+				return s.settleWith(l, law{gaps: true})
+			}, "--durability", "memory")
+		})
+	}
+}
+
+// losePower loses it n times, and settles now and then.
+func losePower(t *testing.T, kind string, n int, settle func(*setup, *load) *account, args ...string) {
+	random := chance(t)
+	d := newImage(t, kind, 512)
+	s := newSetup(t, d.folder("log"), args...)
+	l := startLoad(t, s.addr, mix{relp: 3, plain: 1, programs: 5})
+	var a *account
+	for i := range n {
+		p := s.run()
+		l.waitProgress(1)
+		time.Sleep(time.Duration(random.IntN(30_000)) * time.Microsecond)
+		p.kill()
+		writeSome(t, random, s.dir)
+		d.losePower()
+		if i%100 == 99 || i == n-1 {
+			a = settle(s, l)
+		}
+	}
+	t.Logf("%s: power lost %d times, lines sent %d, acknowledged %d: %s", kind, n, l.sent(), l.acked(), a)
+}
