@@ -33,8 +33,10 @@ func (s *Store) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { s.queue.close(ErrClosed) })
 	defer stop()
 	stopSyncer := s.startSyncer()
+	stopKeeper := s.startKeeper()
 
 	err := s.work(ctx)
+	stopKeeper()
 	stopSyncer()
 	if err == nil {
 		err = s.folder.syncDirty() // many at a time; closing goes one by one

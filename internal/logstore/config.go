@@ -39,6 +39,16 @@ type Config struct {
 	// safety at most, the time of the fdatasync itself aside; default 1 s.
 	SyncWithin time.Duration
 
+	// RotateSize is how many bytes make a log file a closed part; RotateEvery
+	// closes it at the beginning of each period besides. 0 and Never: not at all.
+	RotateSize  int64
+	RotateEvery Period
+	// Keep, KeepRules and KeepFree say which closed parts are kept. Of KeepRules
+	// the first one counts whose Files match.
+	Keep      Keep
+	KeepRules []KeepRule
+	KeepFree  Reserve
+
 	Logger *slog.Logger // nil discards
 }
 

@@ -37,6 +37,9 @@ type logFile struct {
 	dirty   atomic.Bool
 	listed  atomic.Bool
 
+	base     atomic.Int64
+	rotation rotation
+
 	view view
 }
 

@@ -24,7 +24,7 @@ func (sn *Snapshot) LastLines(n int) (int64, error) {
 		return sn.Size, nil
 	}
 	// The line end at the very end, if there is one, begins no further line.
-	off, err := nthLineEnd(sn.file, sn.Size-1, n, sn.Size)
+	off, err := nthLineEnd(sn.text, sn.Size-1, n, sn.Size)
 	return max(off, 0), err
 }
 

@@ -3,6 +3,8 @@ package logstore
 import (
 	"errors"
 	"io/fs"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/dalog-project/dalog/internal/vfs"
@@ -11,17 +13,22 @@ import (
 // FileInfo is one entry of the list of files.
 type FileInfo struct {
 	Name    string
-	Size    int64 // bytes
-	ModTime time.Time
+	Size    int64     // bytes of text; of files that others compressed, bytes on the disk
+	ModTime time.Time // of the last line
 	// Start is the offset of the file's first byte, counted from the first
 	// byte ever written under this name; 0 as long as nothing was rotated away.
 	Start int64
 }
 
-// List is every log file: regular, with no other name, and one that
-// docassemble's Logs page can ask for. docassemble.log, which the page shows
-// unasked, comes first, the others follow by code point.
+// List is every log file and its closed parts: what is regular, has no other
+// name, and is called so that docassemble's Logs page can ask for it. Parts
+// are called NAME.1, the newest, NAME.2 and so on; where a real file has such a
+// name, that is what it stands for, and the part has the next number that is
+// free. docassemble.log, which the page shows unasked, comes first, the others
+// follow by code point.
 func (s *Store) List() ([]FileInfo, error) {
+	s.parts.turn.RLock()
+	defer s.parts.turn.RUnlock()
 	entries, err := s.folder.fs.ReadDir(".")
 	if err != nil {
 		return nil, err
@@ -31,7 +38,7 @@ func (s *Store) List() ([]FileInfo, error) {
 		if e.Type != 0 || !readable(e.Name) {
 			continue
 		}
-		info, err := s.visible(e.Name, func() (vfs.Info, error) { return s.folder.fs.Lstat(e.Name) })
+		info, start, err := s.visible(e.Name, func() (vfs.Info, error) { return s.folder.fs.Lstat(e.Name) })
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // removed meanwhile
 		}
@@ -41,22 +48,46 @@ func (s *Store) List() ([]FileInfo, error) {
 		if !info.Mode.IsRegular() || info.Links > 1 {
 			continue
 		}
-		list = append(list, FileInfo{Name: e.Name, Size: info.Size, ModTime: info.ModTime})
-		if e.Name == firstFile {
-			last := len(list) - 1
-			first := list[last]
-			copy(list[1:], list[:last])
-			list[0] = first
-		}
+		list = append(list, FileInfo{Name: e.Name, Size: info.Size, ModTime: info.ModTime, Start: start})
+	}
+	if list = s.appendParts(list, entries); len(s.parts.files) > 0 {
+		slices.SortFunc(list, func(a, b FileInfo) int { return strings.Compare(a.Name, b.Name) })
+	}
+	if i := slices.IndexFunc(list, func(f FileInfo) bool { return f.Name == firstFile }); i > 0 {
+		first := list[i]
+		copy(list[1:], list[:i])
+		list[0] = first
 	}
 	return list, nil
 }
 
-// visible is what stat tells about the file of this name, its size as far as
-// readers may see it.
-func (s *Store) visible(name string, stat func() (vfs.Info, error)) (vfs.Info, error) {
-	if f := s.router.lookup(name); f != nil {
-		return f.view.stat(stat)
+// appendParts appends all closed parts. entries is what the folder has.
+func (s *Store) appendParts(list []FileInfo, entries []vfs.Entry) []FileInfo {
+	for name, l := range s.parts.files {
+		l.numbered(name, among(entries), func(shown string, p logPart) bool {
+			list = append(list, FileInfo{Name: shown, Size: p.size, ModTime: p.modified, Start: p.offset})
+			return true
+		})
 	}
-	return stat()
+	return list
+}
+
+// among tells whether a name is one of entries, which are sorted.
+func among(entries []vfs.Entry) func(name string) bool {
+	return func(name string) bool {
+		_, ok := slices.BinarySearchFunc(entries, name, func(e vfs.Entry, n string) int { return strings.Compare(e.Name, n) })
+		return ok
+	}
+}
+
+// visible is what stat tells about the file of this name, its size as far as
+// readers may see it, and the offset of its first byte.
+func (s *Store) visible(name string, stat func() (vfs.Info, error)) (vfs.Info, int64, error) {
+	f := s.router.lookup(name)
+	if f == nil {
+		info, err := stat()
+		return info, 0, err
+	}
+	info, err := f.view.stat(stat)
+	return info, f.base.Load(), err
 }

@@ -59,7 +59,13 @@ func open(cfg Config, logs vfs.FS) (*Store, error) {
 			existing = append(existing, e.Name)
 		}
 	}
+	parts, err := loadParts(logs, cfg.Logger)
+	if err != nil {
+		return nil, err
+	}
 	s := &Store{
+		parts:   parts,
+		keeper:  newKeeper(),
 		cfg:     cfg,
 		log:     cfg.Logger,
 		router:  newRouter(existing, cfg.MaxFiles, cfg.MaxFilesPerPeer),

@@ -12,16 +12,19 @@ import (
 	"github.com/dalog-project/dalog/internal/vfs"
 )
 
-// A Snapshot is a log file as it stood when it was opened: what is written
-// later, renamed or removed does not change it; only truncation by somebody
-// else can make it shorter than Size. It ends at a line end, if it is text.
+// A Snapshot is a log file, or a closed part of one, as it stood when it was
+// opened: what is written later, renamed, compressed or removed does not change
+// it; only truncation by somebody else can make it shorter than Size. It ends at
+// a line end, if it is text.
 type Snapshot struct {
 	Name    string
-	Size    int64
+	Size    int64 // bytes of text; of files that others compressed, bytes on the disk
 	ModTime time.Time
+	Start   int64 // as in FileInfo
 
 	etag string
 	file vfs.File
+	text io.ReaderAt // file, or what it unpacks to
 }
 
 // notText are the endings of names whose files are no text, and are given
@@ -31,46 +34,127 @@ var notText = map[string]bool{".gz": true, ".zst": true, ".xz": true, ".bz2": tr
 // OpenFile opens a file of the list. errors.Is(err, fs.ErrNotExist) holds for
 // every name that the list does not have.
 func (s *Store) OpenFile(name string) (*Snapshot, error) {
-	unknown := &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	if !readable(name) {
-		return nil, unknown
+		return nil, unknownFileError(name)
 	}
+	s.parts.turn.RLock()
+	defer s.parts.turn.RUnlock()
 	f, err := s.folder.fs.OpenFile(name, os.O_RDONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s.openPart(name)
+	}
 	if errors.Is(err, vfs.ErrNotRegular) {
-		return nil, unknown
+		return nil, unknownFileError(name)
 	}
 	if err != nil {
 		return nil, err
 	}
-	info, err := s.visible(name, f.Stat)
+	sn, err := s.snapshot(name, f)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return sn, nil
+}
+
+func unknownFileError(name string) error {
+	return &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+}
+
+// snapshot is the file f, as the one that has this name.
+func (s *Store) snapshot(name string, f vfs.File) (*Snapshot, error) {
+	info, start, err := s.visible(name, f.Stat)
 	if err == nil && info.Links > 1 {
-		err = unknown
+		err = unknownFileError(name)
 	}
-	var id vfs.Identity
-	if err == nil {
-		id, err = f.Identity()
+	if err != nil {
+		return nil, err
 	}
+	id, err := f.Identity()
 	size := info.Size
 	if err == nil && !notText[path.Ext(name)] {
 		size, err = lineEnd(f, info.Size)
 	}
 	if err != nil {
-		f.Close()
 		return nil, err
 	}
 	return &Snapshot{
-		Name: name, Size: size, ModTime: info.ModTime, file: f,
+		Name: name, Size: size, ModTime: info.ModTime, Start: start, file: f, text: f,
 		etag: fmt.Sprintf(`"%x-%x-%x-%x"`, id.Inode, id.Birth, size, info.ModTime.UnixNano()),
 	}, nil
+}
+
+// openPart opens the closed part that is shown under this name. parts.turn is
+// held.
+func (s *Store) openPart(shown string) (*Snapshot, error) {
+	name, ok := splitNumber(shown)
+	l := s.parts.files[name]
+	if !ok || l == nil {
+		return nil, unknownFileError(shown)
+	}
+	entries, err := s.folder.fs.ReadDir(".")
+	if err != nil {
+		return nil, err
+	}
+	var part logPart
+	found := false
+	l.numbered(name, among(entries), func(n string, p logPart) bool {
+		part, found = p, n == shown
+		return !found
+	})
+	if !found {
+		return nil, unknownFileError(shown)
+	}
+	f, err := s.folder.fs.OpenFile(part.path(name), os.O_RDONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	sn := &Snapshot{Name: shown, ModTime: part.modified, Start: part.offset, file: f}
+	if part.packed {
+		err = sn.unpack(part)
+	} else {
+		err = sn.plain()
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	// Compressed or not, it is the same text.
+	sn.etag = fmt.Sprintf(`"part-%x-%x-%x"`, sn.Start, sn.Size, sn.ModTime.UnixNano())
+	return sn, nil
+}
+
+func (sn *Snapshot) unpack(part logPart) error {
+	u, _, err := unpack(sn.file, part.disk)
+	if err != nil {
+		return err
+	}
+	sn.text, sn.Size = u, u.size()
+	return nil
+}
+
+func (sn *Snapshot) plain() error {
+	info, err := sn.file.Stat()
+	if err != nil {
+		return err
+	}
+	sn.text, sn.ModTime = sn.file, info.ModTime
+	sn.Size, err = lineEnd(sn.file, info.Size)
+	return err
 }
 
 // ETag is a strong entity tag (RFC 9110, section 8.8.3) with its quotes.
 func (sn *Snapshot) ETag() string { return sn.etag }
 
-// File is the open file, for sendfile; nil where there is no such thing. Its
-// position is the caller's, its bytes past Size are not of the snapshot, and
-// it is closed by Close.
-func (sn *Snapshot) File() *os.File { return sn.file.OS() }
+// File is the open file, for sendfile; nil where there is no file with this
+// text. Its position is the caller's, its bytes past Size are not of the
+// snapshot, and it is closed by Close.
+func (sn *Snapshot) File() *os.File {
+	if _, ok := sn.text.(*unpacked); ok {
+		return nil
+	}
+	return sn.file.OS()
+}
 
 // ReadAt reads within Size.
 func (sn *Snapshot) ReadAt(p []byte, off int64) (int, error) {
@@ -81,13 +165,13 @@ func (sn *Snapshot) ReadAt(p []byte, off int64) (int, error) {
 		return 0, io.EOF
 	}
 	if rest := sn.Size - off; int64(len(p)) > rest {
-		n, err := sn.file.ReadAt(p[:rest], off)
+		n, err := sn.text.ReadAt(p[:rest], off)
 		if err == nil {
 			err = io.EOF
 		}
 		return n, err
 	}
-	return sn.file.ReadAt(p, off)
+	return sn.text.ReadAt(p, off)
 }
 
 // Close closes the file.

@@ -18,11 +18,19 @@ type Stats struct {
 	Mended    int64 // line ends added behind a partial line that somebody left
 	Holds     int64 // times that files without room stopped the intake
 	Failures  int64 // errors that stopped the Store for good: 0 or 1
+	Rotated   int64 // log files closed as a part
+	Packed    int64 // parts compressed
+	Evicted   int64 // parts removed to keep the limits
+
+	// EvictedBytes is what those parts had on the disk.
+	EvictedBytes int64
 
 	// Gauges.
 	Files       int64 // files known
 	OpenFiles   int64 // held open for writing
 	Uncommitted int64 // bytes taken and not yet committed
+	Parts       int64 // closed parts
+	PartBytes   int64 // what they have on the disk
 	Held        bool  // files without room stop the intake
 }
 
@@ -31,6 +39,7 @@ type counters struct {
 	messages, lines, bytes, truncated, overflow, diverted atomic.Int64
 	groups, syncs, created, replaced, shrunk, mended      atomic.Int64
 	holds, failures, openFiles                            atomic.Int64
+	rotated, packed, evictedParts, evictedBytes           atomic.Int64
 }
 
 // add counts a batch that was committed.
@@ -50,12 +59,15 @@ func (c *counters) add(b *batch) {
 func (s *Store) Stats() Stats {
 	c := &s.count
 	used, _ := s.budget.inUse()
+	parts, partBytes := s.parts.sum()
 	return Stats{
 		Messages: c.messages.Load(), Lines: c.lines.Load(), Bytes: c.bytes.Load(),
 		Truncated: c.truncated.Load(), Overflow: c.overflow.Load(), Diverted: c.diverted.Load(),
 		Groups: c.groups.Load(), Syncs: c.syncs.Load(), Created: c.created.Load(),
 		Replaced: c.replaced.Load(), Shrunk: c.shrunk.Load(), Mended: c.mended.Load(),
 		Holds: c.holds.Load(), Failures: c.failures.Load(),
+		Rotated: c.rotated.Load(), Packed: c.packed.Load(), Evicted: c.evictedParts.Load(), EvictedBytes: c.evictedBytes.Load(),
+		Parts: parts, PartBytes: partBytes,
 		Files: int64(s.router.count()), OpenFiles: c.openFiles.Load(),
 		Uncommitted: used, Held: s.held.Load() != nil,
 	}

@@ -30,6 +30,8 @@ type Store struct {
 	lock   vfs.File
 	router *router
 	folder folder
+	parts  *parts
+	keeper *keeper
 	count  counters
 
 	fillers sync.Pool // of *filler
