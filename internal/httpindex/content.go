@@ -5,7 +5,44 @@ import (
 	"io"
 	"os"
 	"syscall"
+
+	"github.com/dalog-project/dalog/internal/logstore"
 )
+
+// body is what is sent of a file.
+type body interface {
+	io.ReadSeeker
+	// finished tells whether everything was read, and if not, why, where it is
+	// the file's fault.
+	finished() (bool, error)
+}
+
+// bodyOf is the part of snap from start on.
+func bodyOf(snap *logstore.Snapshot, start int64) body {
+	if file := snap.File(); file != nil {
+		return &content{file: file, start: start, size: snap.Size}
+	}
+	return &text{SectionReader: io.NewSectionReader(snap, start, snap.Size-start)}
+}
+
+// text is a body that is not in a file as it is sent.
+type text struct {
+	*io.SectionReader
+	err error // the last one of reading
+}
+
+func (t *text) Read(p []byte) (n int, err error) {
+	n, err = t.SectionReader.Read(p)
+	if err != nil && err != io.EOF {
+		t.err = err
+	}
+	return n, err
+}
+
+func (t *text) finished() (bool, error) {
+	at, err := t.Seek(0, io.SeekCurrent)
+	return err == nil && at >= t.Size(), t.err
+}
 
 // content is the part [start, size) of an open file as an [io.ReadSeeker]
 // whose end stays where it is while the file grows.
@@ -58,8 +95,7 @@ func (c *content) Seek(offset int64, whence int) (int64, error) {
 // SyscallConn implements [syscall.Conn].
 func (c *content) SyscallConn() (syscall.RawConn, error) { return c.file.SyscallConn() }
 
-// finished tells whether everything was read.
-func (c *content) finished() bool {
+func (c *content) finished() (bool, error) {
 	at, err := c.file.Seek(0, io.SeekCurrent)
-	return err == nil && at >= c.size
+	return err == nil && at >= c.size, nil
 }

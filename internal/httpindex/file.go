@@ -61,19 +61,20 @@ func (h *Handler) file(w http.ResponseWriter, r *http.Request) int {
 	}
 	defer snap.Close()
 
-	body := &content{file: snap.File(), size: snap.Size}
+	start := int64(0)
 	etag := snap.ETag()
 	contentType := typeOf(name)
 	if q.lines > 0 {
 		if contentType != textType {
 			return fail(w, http.StatusBadRequest, "n="+strconv.Itoa(q.lines)+": "+quote(name)+" is not text and has no lines; get it whole")
 		}
-		if body.start, err = snap.LastLines(q.lines); err != nil {
+		if start, err = snap.LastLines(q.lines); err != nil {
 			return h.unreadable(w, name, err)
 		}
 		etag = tailTag(etag, q.lines)
 	}
-	allowTime(w, body.size-body.start)
+	body := bodyOf(snap, start)
+	allowTime(w, snap.Size-start)
 
 	header := w.Header()
 	header.Set("Content-Type", contentType)
@@ -85,9 +86,13 @@ func (h *Handler) file(w http.ResponseWriter, r *http.Request) int {
 	http.ServeContent(w, r, "", stampModified(header, snap, time.Now()), body)
 
 	status := sentStatus(header)
-	if status == http.StatusOK && r.Method == http.MethodGet && !body.finished() {
+	finished, err := body.finished()
+	if status == http.StatusOK && r.Method == http.MethodGet && !finished {
 		h.metrics.incomplete.Inc()
-		h.log.Debug("file answer ended early: the client left, or the file was cut meanwhile", "file", name, "size", body.size-body.start, "peer", r.RemoteAddr)
+		h.log.Debug("file answer ended early: the client left, or the file was cut meanwhile", "file", name, "size", snap.Size-start, "peer", r.RemoteAddr)
+	}
+	if err != nil {
+		h.log.Error("file answer ended early: the file cannot be read", "file", name, "start", snap.Start, "err", err)
 	}
 	return status
 }
