@@ -40,6 +40,7 @@ func TestSocketActivation(t *testing.T) {
 	require.NoError(t, err)
 	eventually(t, func() bool { return strings.Contains(stderr.String(), "msg=ready") }, "ready: %s", &stderr)
 	d := &daemon{t: t, addr: map[string]string{"http": http.Addr().String()}}
+	eventually(t, func() bool { return strings.Contains(d.get("/"), "p.log") }, "the file is there")
 	eventually(t, func() bool { return strings.HasSuffix(d.get("/p.log"), " p: hello\n") }, "the line can be read")
 	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
 	require.NoError(t, cmd.Wait())

@@ -12,12 +12,12 @@ import (
 // errReplaced says that the open file has no name any more.
 var errReplaced = errors.New("the file was removed")
 
-// append adds the parts, which are whole lines, to the open file f, behind
-// whatever others added. It returns how many of their bytes are in the file for
+// append adds the parts, which begin at own in the own stream of f, to the open
+// file, behind whatever others added. It returns how many of their bytes are in the file for
 // good: fewer than all come with the reason, and are whole lines too, so that
 // the rest can be tried again (vfs.IsFull, errReplaced) without a line lost or
 // merged with another's.
-func (d *folder) append(f *logFile, parts [][]byte) (kept int, err error) {
+func (d *folder) append(f *logFile, parts [][]byte, own int64) (kept int, err error) {
 	before, torn, err := d.begin(f)
 	defer f.view.done()
 	if err != nil {
@@ -33,18 +33,23 @@ func (d *folder) append(f *logFile, parts [][]byte) (kept int, err error) {
 		lead = 1
 	}
 	n, err := f.handle.Append(parts)
-	if n > 0 {
-		f.end = before.Size + int64(n)
-		d.wrote(f)
-	}
-	if err == nil {
-		return n - lead, nil
-	}
-	if n > 0 && cutBack(f.handle, before.Size, n) {
-		f.end = before.Size
+	if err != nil && n > 0 && cutBack(f.handle, before.Size, n) {
 		n = 0
 	}
-	return max(0, wholeLines(parts, n)-lead), err
+	if n > 0 {
+		d.wrote(f)
+	}
+	if err != nil {
+		n = wholeLines(parts, n)
+	}
+	kept = max(0, n-lead)
+	if n > 0 {
+		f.end, f.unsure, f.appended = before.Size+int64(n), false, true
+		f.marking.Lock()
+		f.position.own, f.position.size = own+int64(kept), f.end
+		f.marking.Unlock()
+	}
+	return kept, err
 }
 
 // begin looks at the end of f, ends there what readers see, and reports whether
@@ -52,12 +57,11 @@ func (d *folder) append(f *logFile, parts [][]byte) (kept int, err error) {
 func (d *folder) begin(f *logFile) (info vfs.Info, torn bool, err error) {
 	info, err = f.view.begin(f.handle)
 	if err == nil && info.Size < f.end {
-		d.count.shrunk.Add(1)
-		d.log.Info("log file was truncated by somebody else: it goes on at its new end", "file", f.name, "size", info.Size, "was", f.end)
+		d.truncated(f, info.Size)
 	}
 	// A size in the midst of a line may be that of a write under way.
 	for range tornLooks {
-		if err != nil || info.Size == f.end || info.Size == 0 {
+		if err != nil || info.Size == 0 || info.Size == f.end && !f.unsure {
 			return info, false, err
 		}
 		if torn, err = isTorn(f.handle, info.Size); !torn || err != nil {

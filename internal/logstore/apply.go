@@ -1,101 +1,229 @@
 package logstore
 
 import (
-	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/dalog-project/dalog/internal/vfs"
 )
 
+// What is committed waits in memory until one write for a file is worth while:
+// until a file has applyFile bytes, all files together applyTotal, or applyWithin
+// has passed since all files were last written.
 const (
-	// holdRetry is how often files without room are tried again, and holdAtEnd
-	// for how long once the end was asked for.
-	holdRetry = 250 * time.Millisecond
-	holdAtEnd = 5 * time.Second
+	applyFile   = 256 << 10
+	applyTotal  = 16 << 20
+	applyWithin = 10 * time.Millisecond
+
+	// sweepEvery is how often the names of all open files are looked at, so that
+	// one which is not written to does not keep a removed file on the disk.
+	sweepEvery = 10 * time.Second
 )
 
-// apply writes to each file of the group, and makes the overflow file one of
-// them where another cannot be opened.
-func (s *Store) apply(ctx context.Context, g *group) error {
-	now := time.Now()
-	for i := 0; i < len(g.files); i++ {
-		if err := s.write(ctx, g, g.files[i], now); err != nil {
-			return err
+// applier is what the goroutine that writes to the files owns.
+type applier struct {
+	applying []*logFile
+	lines    [][]byte  // of the file at hand
+	freed    int64     // bytes of the budget to be given back
+	round    time.Time // when all files were last written
+}
+
+// applyLoop writes to the files until stop is closed and nothing is pending; the
+// rest is left to the next start where there is no room for it.
+func (s *Store) applyLoop(stop <-chan struct{}) {
+	sweep := time.NewTicker(sweepEvery)
+	defer sweep.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var giveUp time.Time
+	for s.failure() == nil {
+		ending := false
+		select {
+		case <-stop:
+			ending = true
+		default:
+		}
+		held, err := s.applyStep(ending)
+		if err != nil {
+			s.fail(err)
+			return
+		}
+		bytes := s.pending.size()
+		if ending {
+			if bytes == 0 {
+				return
+			}
+			if giveUp.IsZero() {
+				giveUp = time.Now().Add(holdAtEnd)
+			} else if time.Now().After(giveUp) {
+				s.log.Error("stopped without room for all lines: those missing are in the write-ahead log and come with the next start", "bytes", bytes)
+				return
+			}
+		}
+		var due <-chan time.Time
+		switch {
+		case held:
+			timer.Reset(holdRetry)
+			due = timer.C
+		case bytes >= applyTotal:
+			continue
+		case bytes > 0:
+			timer.Reset(time.Until(s.round.Add(applyWithin)))
+			due = timer.C
+		}
+		if held || bytes == 0 || !ending {
+			err = s.awaitWork(stop, ending, held, due, sweep.C)
+		}
+		if err != nil {
+			s.fail(err)
+			return
 		}
 	}
-	if s.held.Swap(nil) != nil {
-		s.log.Info("log files can be written again: intake goes on")
+}
+
+// awaitWork waits until there is something to do, and does what is asked for
+// meanwhile.
+func (s *Store) awaitWork(stop <-chan struct{}, ending, held bool, due, sweep <-chan time.Time) error {
+	wake := s.pending.wake
+	if held {
+		wake = nil
+	}
+	if ending {
+		stop = nil
+	}
+	select {
+	case <-wake:
+	case <-due:
+	case <-stop:
+	case <-s.failing:
+	case done := <-s.reopen:
+		return s.lookAround(done)
+	case now := <-sweep:
+		return s.sweep(now)
 	}
 	return nil
 }
 
-// write adds what is pending to f, however long it takes until there is room.
-func (s *Store) write(ctx context.Context, g *group, f *logFile, now time.Time) error {
-	data := f.pending
-	defer func() {
-		clear(f.pending)
-		f.pending = f.pending[:0]
-	}()
+// applyStep writes what is due to the files, or everything. held says that some
+// of it has to be tried again, for there is no room. An error is final.
+func (s *Store) applyStep(all bool) (held bool, err error) {
+	now := time.Now()
+	least := applyFile
+	if all || s.filesHeld.Load() != nil || s.pending.size() >= applyTotal || now.Sub(s.round) >= applyWithin {
+		least, s.round = 0, now
+	}
+	s.applying = s.pending.take(s.applying[:0], least)
+	var why error
+	for i, f := range s.applying {
+		err := s.applyFile(f, now)
+		if err == nil {
+			continue
+		}
+		if isRefusal(err) && f != s.router.overflow {
+			s.refuseFile(f, err)
+			continue
+		}
+		s.pending.giveBack(f)
+		if !isRefusal(err) && !vfs.IsFull(err) && !isNoDescriptor(err) {
+			for _, f := range s.applying[i+1:] {
+				s.pending.giveBack(f)
+			}
+			return false, err
+		}
+		why = err
+	}
+	s.budget.adjust(-s.freed)
+	s.freed = 0
+	if why != nil {
+		if vfs.IsFull(why) && s.makeRoom() {
+			return true, nil
+		}
+		s.holdFor(&s.filesHeld, "log files cannot be written: intake is held until they can", why)
+		return true, nil
+	}
+	s.release(&s.filesHeld, "log files can be written again: intake goes on")
+	return false, nil
+}
+
+// applyFile adds what is in f.work to f, as much as there is room for.
+func (s *Store) applyFile(f *logFile, now time.Time) error {
+	lines := s.lines[:0]
+	left := int64(0)
+	for _, x := range f.work {
+		lines = append(lines, x.data)
+		left += int64(len(x.data))
+	}
+	s.lines = lines
+	defer clear(lines)
+	s.folder.mark(f, f.workEnd-left)
 	for {
 		err := s.folder.ready(f, now)
+		kept := 0
 		if err == nil {
-			var kept int
-			kept, err = s.folder.append(f, data)
-			data = skip(data, kept)
+			kept, err = s.folder.append(f, lines, f.workEnd-left)
+			left -= int64(kept)
+			lines = skip(lines, kept)
+			s.settle(f, kept)
 		}
 		switch {
 		case err == nil:
-			return nil
+			return s.rotateDue(f)
 		case errors.Is(err, errReplaced):
-			err = s.folder.replaced(f)
-		case isRefusal(err) && f != s.router.overflow:
-			s.divert(g, f, data, err)
-			return nil
-		case isRefusal(err), vfs.IsFull(err), isNoDescriptor(err):
-			err = s.hold(ctx, err)
-			now = time.Now()
+			if err = s.folder.replaced(f); err == nil {
+				continue
+			}
 		}
-		if err != nil {
-			return err
-		}
+		return err
 	}
 }
 
-// divert gives what f cannot take to the overflow file.
-func (s *Store) divert(g *group, f *logFile, data [][]byte, why error) {
-	n := 0
-	for _, p := range data {
-		n += len(p)
+// settle lets go of the first n bytes of f.work, which are in the file.
+func (s *Store) settle(f *logFile, n int) {
+	done := 0
+	for done < len(f.work) && len(f.work[done].data) <= n {
+		x := &f.work[done]
+		n -= len(x.data)
+		done++
+		x.of.flight.left.Add(-1)
+		if x.of.left.Add(-1) == 0 {
+			s.freed += x.of.charge
+			s.batches.put(x.of)
+		}
 	}
-	s.count.diverted.Add(int64(n))
+	rest := copy(f.work, f.work[done:])
+	clear(f.work[rest:])
+	f.work = f.work[:rest]
+	if n > 0 {
+		f.work[0].data = f.work[0].data[n:]
+	}
+}
+
+// refuseFile leaves what is pending for f, which is not fit to be written to,
+// to the committer.
+func (s *Store) refuseFile(f *logFile, why error) {
 	if f.alarm.due() {
 		s.log.Error("lines go to the overflow file instead: make the name a plain file that this process can write to, or remove it",
 			"file", f.name, "overflow", overflowFile, "error", why)
 	}
-	g.add(s.router.overflow, data...)
+	s.pending.refuse(f)
+	select {
+	case s.refusals <- struct{}{}:
+	default:
+	}
 }
 
-// hold keeps everything waiting for a moment, because of why. It returns why
-// once the wait has to end.
-func (s *Store) hold(ctx context.Context, why error) error {
-	if s.held.Swap(&why) == nil {
+// holdFor notes why the intake is held.
+func (s *Store) holdFor(held *atomic.Pointer[error], text string, why error) {
+	if held.Swap(&why) == nil {
 		s.count.holds.Add(1)
-		s.log.Error("log files cannot be written: intake is held until they can", "error", why)
+		s.log.Error(text, "error", why)
 	}
-	select {
-	case <-time.After(holdRetry):
-	case done := <-s.reopen:
-		return s.lookAround(done)
+}
+
+// release ends what holdFor noted.
+func (s *Store) release(held *atomic.Pointer[error], text string) {
+	if held.Load() != nil && held.Swap(nil) != nil {
+		s.log.Info(text)
 	}
-	if ctx.Err() == nil {
-		return s.failure()
-	}
-	if s.giveUp.IsZero() {
-		s.giveUp = time.Now().Add(holdAtEnd)
-	}
-	if time.Now().After(s.giveUp) {
-		return why
-	}
-	return nil
 }

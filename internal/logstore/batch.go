@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math/bits"
 	"sync"
+	"sync/atomic"
 
 	"github.com/dalog-project/dalog/internal/syslog"
 )
@@ -19,6 +20,19 @@ type batch struct {
 
 	committed func(error) // nil: nobody waits
 	charge    int64       // what it holds of the budget
+
+	sourced bool // it moves a source, by advance
+	forget  bool // it takes the source of advance.key out of the table, and is empty
+	advance advance
+
+	left   atomic.Int32 // parts that are not in their files
+	flight *flight      // of the record that holds it
+}
+
+// weight bounds what the batch takes in a record of the write-ahead log.
+func (b *batch) weight() int {
+	const perPart, perSource = 25, 64
+	return len(b.data) + perPart*len(b.parts) + perSource + len(b.advance.key.Peer)
 }
 
 // part is the bytes of one file: data from the end of the part before to end.

@@ -3,43 +3,172 @@ package logstore
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
+	"errors"
+	"math"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/dalog-project/dalog/internal/wal"
 )
 
 const (
-	// maxGroup is how many bytes one commit takes if more are there, and
-	// perFile how many more for each file of the commit before: a write or a
-	// sync of a few lines costs nearly as much as one of many.
+	// maxGroup is how many bytes one commit takes if more are there.
 	maxGroup = 4 << 20
-	perFile  = 16 << 10
-	// sweepEvery is how often the names of all open files are looked at, so that
-	// one which is not written to does not keep a removed file on the disk.
-	sweepEvery = 10 * time.Second
+	// holdRetry is how often what has no room is tried again, and holdAtEnd for
+	// how long once the end was asked for.
+	holdRetry = 250 * time.Millisecond
+	holdAtEnd = 5 * time.Second
 )
+
+// A journal is the write-ahead log with what the Store needs to write to it.
+type journal struct {
+	mu       sync.Mutex // protects all below but limit
+	log      *wal.Log   // nil until recovery is done
+	last     uint64     // lsn of the last record
+	synced   uint64
+	unsynced time.Time // since when there are records that are not synced
+	grown    int64     // bytes since the last checkpoint
+
+	// Set by recovery.
+	size  int64 // of a segment
+	limit int   // bytes of a record
+
+	written atomic.Int64  // bytes of all records
+	numbers atomic.Uint64 // the file number to be given next; the committer gives them
+}
+
+// growth is how many bytes were added since the last checkpoint.
+func (j *journal) growth() int64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.grown
+}
+
+// trim drops what records up to lsn through need, and counts a checkpoint made
+// when the log had grown by n bytes.
+func (j *journal) trim(through uint64, n int64) error {
+	j.mu.Lock()
+	j.grown -= n
+	j.mu.Unlock()
+	return j.log.Trim(through)
+}
+
+// append adds a record. Errors are as those of [wal.Log.Append].
+func (j *journal) append(typ byte, parts [][]byte) (lsn uint64, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	lsn, err = j.log.Append(typ, parts)
+	if err != nil {
+		return 0, err
+	}
+	if j.last == j.synced {
+		j.unsynced = time.Now()
+	}
+	j.last = lsn
+	n := int64(0)
+	for _, p := range parts {
+		n += int64(len(p))
+	}
+	j.grown += n
+	j.written.Add(n)
+	return lsn, nil
+}
+
+// sync makes all records durable and gives the lsn of the last one.
+func (j *journal) sync() (lsn uint64, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.synced < j.last {
+		j.synced, err = j.log.Sync()
+	}
+	return j.synced, err
+}
+
+// clean reports whether all records are synced.
+func (j *journal) clean() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.last == j.synced
+}
+
+// due is when the records that are not synced have to be; zero if there are none.
+func (j *journal) due(within time.Duration) time.Time {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.last == j.synced {
+		return time.Time{}
+	}
+	return j.unsynced.Add(within)
+}
 
 // A group is what is committed together.
 type group struct {
 	batches []*batch
-	files   []*logFile // those it adds to, each once
-	waited  bool       // somebody waits for it to be durable
+	sources []advance
+	extents []groupExtent
+	pieces  []piece // by extent
+	waited  bool    // somebody waits for it to be durable
+	lsn     uint64  // of its last record
+	flight  *flight // nil where nothing goes to files
+}
+
+// groupExtent is what a group adds to one file.
+type groupExtent struct {
+	file        *logFile
+	length      int
+	first, last int // its pieces
+}
+
+func (g *group) reset() {
+	clear(g.batches)
+	clear(g.pieces)
+	clear(g.sources)
+	clear(g.extents)
+	*g = group{batches: g.batches[:0], sources: g.sources[:0], extents: g.extents[:0], pieces: g.pieces[:0]}
+}
+
+// committer is what the goroutine that commits owns.
+type committer struct {
+	taken   []*batch
+	extents []extent
+	head    []byte   // of the record on its way out
+	parts   [][]byte // likewise
+	waiting []*group // committed, and not to be applied before they are synced
+	free    []*group
+	giveUp  time.Time // when to end a hold after the end was asked for
 }
 
 // Run commits what is submitted until ctx ends; then it takes nothing more,
-// commits what it has, syncs and returns. An error means that the disk failed,
-// or had no room to the end: what was not confirmed by then is not safe. Run
-// must be called once.
+// commits what it has, writes and syncs the files, and returns. An error means
+// that the disk failed, or had no room to the end: what was not confirmed by
+// then is not safe. Run must be called once.
+//
+//	submitters ──▶ queue ──▶ committer ──▶ write-ahead log
+//	                             │
+//	                          pending ──▶ applier ──▶ files ◀── checkpoints
 func (s *Store) Run(ctx context.Context) error {
 	defer close(s.stopped)
 	stop := context.AfterFunc(ctx, func() { s.queue.close(ErrClosed) })
 	defer stop()
-	stopSyncer := s.startSyncer()
+	if err := s.awaitRecovery(ctx); err != nil {
+		s.fail(err)
+		s.refuse(s.queue.take(nil, math.MaxInt), err)
+		return s.failure()
+	}
+	s.log.Info("store opened", s.opened...)
 	stopKeeper := s.startKeeper()
+	stopApplier := background(s.applyLoop)
+	stopCheckpoints := background(s.checkpointLoop)
 
-	err := s.work(ctx)
+	s.commitLoop(ctx)
+	stopApplier()
+	stopCheckpoints()
 	stopKeeper()
-	stopSyncer()
+	err := s.failure()
 	if err == nil {
-		err = s.folder.syncDirty() // many at a time; closing goes one by one
+		err = s.finish(ctx)
 	}
 	if err = cmp.Or(err, s.folder.closeAll()); err != nil {
 		s.fail(err)
@@ -48,136 +177,432 @@ func (s *Store) Run(ctx context.Context) error {
 	return nil
 }
 
-// startSyncer starts to sync what nobody waits for. The function it returns
-// ends that.
-func (s *Store) startSyncer() (stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		tick := time.NewTicker(s.cfg.SyncWithin)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				if err := s.folder.syncDirty(); err != nil {
-					s.fail(err)
-				}
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	return func() { cancel(); <-done }
+// finish brings what is left to the disk, when nothing else runs any more.
+func (s *Store) finish(ctx context.Context) error {
+	if err := s.divertRefused(ctx); err != nil {
+		return err
+	}
+	if err := s.syncJournal(); err != nil {
+		return err
+	}
+	if _, err := s.applyStep(true); err != nil {
+		return err
+	}
+	return s.checkpoint()
 }
 
-// work commits group after group until the queue is closed and empty.
-func (s *Store) work(ctx context.Context) error {
-	sweep := time.NewTicker(sweepEvery)
-	defer sweep.Stop()
-	var g group
+// background starts loop, which gets a channel that is closed when it is to
+// end. The function it returns ends it.
+func background(loop func(stop <-chan struct{})) (end func()) {
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		loop(stop)
+	}()
+	return func() { close(stop); <-done }
+}
+
+// commitLoop commits group after group until the queue is closed and empty.
+func (s *Store) commitLoop(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
-		if err := s.interrupted(sweep.C); err != nil {
-			s.fail(err)
-		}
-		var open bool
-		g.batches, open = s.queue.take(g.batches[:0], maxGroup+perFile*len(g.files))
-		if len(g.batches) == 0 {
-			if !open {
-				return s.failure()
-			}
-			if err := s.idle(sweep.C); err != nil {
-				s.fail(err)
-			}
-			continue
-		}
-		err := s.commit(ctx, &g)
+		s.waitForRoom(ctx)
+		more, err := s.commitStep(ctx)
 		if err != nil {
 			s.fail(err)
 		}
-		s.finish(&g, err)
-	}
-}
-
-// idle waits until there may be something to commit.
-func (s *Store) idle(sweep <-chan time.Time) error {
-	select {
-	case <-s.queue.wake:
-		return nil
-	case done := <-s.reopen:
-		return s.lookAround(done)
-	case now := <-sweep:
-		return s.folder.checkAll(now)
-	}
-}
-
-// interrupted does what is due between two groups.
-func (s *Store) interrupted(sweep <-chan time.Time) error {
-	select {
-	case done := <-s.reopen:
-		return s.lookAround(done)
-	case now := <-sweep:
-		return s.folder.checkAll(now)
-	default:
-		return nil
-	}
-}
-
-// commit makes the group durable as far as somebody waits for that.
-func (s *Store) commit(ctx context.Context, g *group) error {
-	if err := s.failure(); err != nil {
-		return err
-	}
-	s.gather(g)
-	if err := s.apply(ctx, g); err != nil {
-		return err
-	}
-	if g.waited {
-		if err := s.folder.sync(g.files); err != nil {
-			return err
+		if more {
+			continue
+		}
+		if s.queue.drained() {
+			break
+		}
+		var due <-chan time.Time
+		if at := s.journal.due(s.cfg.SyncWithin); !at.IsZero() {
+			timer.Reset(time.Until(at))
+			due = timer.C
+		}
+		select {
+		case <-s.queue.wake:
+		case <-s.refusals:
+		case <-due:
 		}
 	}
-	return s.failure()
 }
 
-// gather hands the group's bytes to their files.
-func (s *Store) gather(g *group) {
-	g.files, g.waited = g.files[:0], false
-	for _, b := range g.batches {
+// waitForRoom holds the intake while files cannot be written, unless it is to
+// end: then all that is left goes to the write-ahead log.
+func (s *Store) waitForRoom(ctx context.Context) {
+	for s.filesHeld.Load() != nil && ctx.Err() == nil && s.failure() == nil {
+		select {
+		case <-time.After(holdRetry):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// commitStep does what is due of the committer's work: it syncs what nobody
+// waits for, hands what cannot go to its file to the overflow file, and commits
+// the next group. It reports whether there was one.
+func (s *Store) commitStep(ctx context.Context) (more bool, err error) {
+	c := &s.committer
+	if err = s.divertRefused(ctx); err == nil {
+		if due := s.journal.due(s.cfg.SyncWithin); !due.IsZero() && !time.Now().Before(due) {
+			err = s.syncJournal()
+		}
+	}
+	c.taken = s.queue.take(c.taken[:0], min(maxGroup, s.journal.limit))
+	for batches := c.taken; len(batches) > 0; {
+		n := 1 // a Forget is by itself
+		for !batches[0].forget && n < len(batches) && !batches[n].forget {
+			n++
+		}
+		if err == nil {
+			err = s.failure()
+		}
+		if err == nil {
+			err = s.commit(ctx, batches[:n])
+		}
+		if err != nil {
+			s.refuse(batches[:n], err)
+		}
+		batches = batches[n:]
+	}
+	more = len(c.taken) > 0
+	clear(c.taken)
+	return more, err
+}
+
+// commit makes the batches durable as far as somebody waits for that, and
+// confirms them. After an error nothing was confirmed.
+func (s *Store) commit(ctx context.Context, batches []*batch) error {
+	g := s.gather(batches)
+	var err error
+	switch {
+	case batches[0].forget:
+		s.committer.head = appendKey(s.committer.head[:0], batches[0].advance.key)
+		g.lsn, err = s.write(ctx, recForget, s.committer.head)
+	case len(g.extents) > 0 || len(g.sources) > 0:
+		err = s.writeGroup(ctx, g)
+	}
+	if err == nil && g.waited && s.cfg.Durability == DurabilitySync {
+		err = s.syncJournal()
+	}
+	if err != nil {
+		return err
+	}
+	s.confirm(g)
+	s.publish(g)
+	return nil
+}
+
+// gather sorts the batches' bytes by file.
+func (s *Store) gather(batches []*batch) *group {
+	c := &s.committer
+	g := new(group)
+	if n := len(c.free); n > 0 {
+		g, c.free = c.free[n-1], c.free[:n-1]
+	}
+	g.batches = append(g.batches, batches...)
+	count := 0
+	for _, b := range batches {
 		g.waited = g.waited || b.committed != nil
+		if b.sourced {
+			g.sources = append(g.sources, b.advance)
+		}
+		start := 0
+		for i := range b.parts {
+			p := &b.parts[i]
+			if p.file.diverted {
+				s.reroute(p, p.end-start)
+			}
+			f := p.file
+			if f.pieces == 0 {
+				f.extent = len(g.extents)
+				g.extents = append(g.extents, groupExtent{file: f})
+			}
+			f.pieces++
+			g.extents[f.extent].length += p.end - start
+			start = p.end
+		}
+		b.left.Store(int32(len(b.parts)))
+		count += len(b.parts)
+	}
+	at := 0
+	for i := range g.extents {
+		e := &g.extents[i]
+		e.first, e.last = at, at
+		at += e.file.pieces
+		e.file.pieces = 0
+	}
+	if cap(g.pieces) < count {
+		g.pieces = make([]piece, count)
+	}
+	g.pieces = g.pieces[:count]
+	for _, b := range batches {
 		start := 0
 		for _, p := range b.parts {
-			g.add(p.file, b.data[start:p.end])
+			e := &g.extents[p.file.extent]
+			g.pieces[e.last] = piece{b.data[start:p.end], b}
+			e.last++
 			start = p.end
 		}
 	}
+	return g
 }
 
-// add makes data, which are whole lines, part of what f gets.
-func (g *group) add(f *logFile, data ...[]byte) {
-	if len(f.pending) == 0 {
-		g.files = append(g.files, f)
+// reroute makes the overflow file that of n bytes whose own file cannot be
+// written to, unless it is time to try that again.
+func (s *Store) reroute(p *part, n int) {
+	if time.Since(p.file.tried) >= retryEvery {
+		p.file.diverted = false
+		return
 	}
-	f.pending = append(f.pending, data...)
+	p.file = s.router.overflow
+	s.count.diverted.Add(int64(n))
 }
 
-// finish tells those who wait, and takes the batches back.
-func (s *Store) finish(g *group, err error) {
-	var freed int64
-	for _, b := range g.batches {
-		if err == nil {
-			s.count.add(b)
+// writeGroup adds the group's record to the write-ahead log.
+func (s *Store) writeGroup(ctx context.Context, g *group) error {
+	c := &s.committer
+	for _, e := range g.extents {
+		if err := s.declare(ctx, e.file); err != nil {
+			return err
 		}
+	}
+	rec := batchRecord{sources: g.sources, extents: c.extents[:0]}
+	size := 0
+	for _, e := range g.extents {
+		rec.extents = append(rec.extents, extent{e.file.number.Load(), e.file.committed, e.length})
+		size += e.length
+	}
+	c.extents = rec.extents
+	c.head = rec.appendHead(c.head[:0])
+	if len(c.head)+size > s.journal.limit {
+		return s.writeLarge(ctx, g)
+	}
+	parts := append(c.parts[:0], c.head)
+	for _, p := range g.pieces {
+		parts = append(parts, p.data)
+	}
+	c.parts = parts
+	lsn, err := s.write(ctx, recBatch, parts...)
+	clear(parts)
+	if err != nil {
+		return err
+	}
+	for _, e := range g.extents {
+		e.file.committed += int64(e.length)
+	}
+	g.launch(lsn, lsn)
+	return nil
+}
+
+// launch notes which records hold the group.
+func (g *group) launch(first, last uint64) {
+	g.lsn = last
+	if len(g.pieces) > 0 {
+		g.flight = &flight{lsn: first}
+		g.flight.left.Store(int64(len(g.pieces)))
+		for _, b := range g.batches {
+			b.flight = g.flight
+		}
+	}
+}
+
+// writeLarge is writeGroup for a batch without a source that is too large for
+// one record: it becomes several, cut at line ends where that is possible.
+func (s *Store) writeLarge(ctx context.Context, g *group) error {
+	c := &s.committer
+	room := s.journal.limit - maxHead
+	var first, lsn uint64
+	for _, e := range g.extents {
+		for _, p := range g.pieces[e.first:e.last] {
+			for data := p.data; len(data) > 0; {
+				n := min(room, len(data))
+				if whole := wholeLines([][]byte{data}, n); whole > 0 {
+					n = whole
+				}
+				rec := batchRecord{extents: []extent{{e.file.number.Load(), e.file.committed, n}}}
+				c.head = rec.appendHead(c.head[:0])
+				var err error
+				if lsn, err = s.write(ctx, recBatch, c.head, data[:n]); err != nil {
+					return err
+				}
+				if first == 0 {
+					first = lsn
+				}
+				e.file.committed += int64(n)
+				data = data[n:]
+			}
+		}
+	}
+	g.launch(first, lsn)
+	return nil
+}
+
+// maxHead bounds the head of a record with one extent.
+const maxHead = 64
+
+// declare sees to it that the log knows the file's number.
+func (s *Store) declare(ctx context.Context, f *logFile) error {
+	if f.number.Load() != 0 {
+		return nil
+	}
+	c := &s.committer
+	number := s.journal.numbers.Load()
+	c.head = appendText(binary.AppendUvarint(c.head[:0], number), f.name)
+	if _, err := s.write(ctx, recFile, c.head); err != nil {
+		return err
+	}
+	f.number.Store(number)
+	s.journal.numbers.Add(1)
+	return nil
+}
+
+// write adds a record to the write-ahead log, however long it takes until there
+// is room.
+func (s *Store) write(ctx context.Context, typ byte, parts ...[]byte) (lsn uint64, err error) {
+	for {
+		lsn, err = s.journal.append(typ, parts)
+		if err == nil {
+			s.release(&s.journalHeld, "the write-ahead log can be written again: intake goes on")
+			return lsn, nil
+		}
+		if errors.Is(err, wal.ErrFailed) || errors.Is(err, wal.ErrTooLarge) {
+			return 0, err
+		}
+		s.holdFor(&s.journalHeld, "the write-ahead log cannot be written: intake is held until it can", err)
+		select {
+		case <-time.After(holdRetry):
+		case <-s.failing:
+		}
+		if failed := s.failure(); failed != nil {
+			return 0, failed
+		}
+		if ctx.Err() == nil {
+			continue
+		}
+		if c := &s.committer; c.giveUp.IsZero() {
+			c.giveUp = time.Now().Add(holdAtEnd)
+		} else if time.Now().After(c.giveUp) {
+			return 0, err
+		}
+	}
+}
+
+// syncJournal makes the write-ahead log durable, and hands on what waited for
+// that.
+func (s *Store) syncJournal() error {
+	if _, err := s.journal.sync(); err != nil {
+		return err
+	}
+	c := &s.committer
+	for _, g := range c.waiting {
+		s.handOn(g)
+	}
+	c.waiting = c.waiting[:0]
+	return nil
+}
+
+// publish hands the group to the applier. What moves a source must be durable
+// before it is in a file: the sender would send it again.
+func (s *Store) publish(g *group) {
+	c := &s.committer
+	if len(c.waiting) > 0 || len(g.sources) > 0 && !s.journal.clean() {
+		c.waiting = append(c.waiting, g)
+		return
+	}
+	s.handOn(g)
+}
+
+func (s *Store) handOn(g *group) {
+	for _, b := range g.batches {
+		if len(b.parts) == 0 {
+			s.dropBatch(b)
+		}
+	}
+	s.pending.publish(g)
+	g.reset()
+	s.committer.free = append(s.committer.free, g)
+}
+
+// confirm tells those who wait.
+func (s *Store) confirm(g *group) {
+	if len(g.sources) > 0 || g.batches[0].forget {
+		s.sources.commit(g.batches, time.Now().Unix())
+	}
+	for _, b := range g.batches {
+		s.count.add(b)
 		if b.overflow > 0 && s.overflowAlarm.due() {
 			s.log.Warn("more programs than files are allowed: lines go to the overflow file", "file", overflowFile,
 				"files", s.router.count(), "max_files", s.cfg.MaxFiles, "max_files_per_peer", s.cfg.MaxFilesPerPeer)
 		}
+		if b.forget {
+			s.sources.prune(b.advance.key)
+		}
+		if b.committed != nil {
+			b.committed(nil)
+		}
+	}
+	s.count.groups.Add(1)
+}
+
+// refuse tells those who wait that their batches are not committed.
+func (s *Store) refuse(batches []*batch, err error) {
+	for _, b := range batches {
 		if b.committed != nil {
 			b.committed(err)
 		}
-		freed += b.charge
-		s.batches.put(b)
+		s.dropBatch(b)
 	}
-	s.count.groups.Add(1)
-	s.budget.adjust(-freed)
+}
+
+// waitingFor is how many bytes of f are committed and not yet handed on.
+func (s *Store) waitingFor(f *logFile) (n int64) {
+	for _, g := range s.committer.waiting {
+		for _, e := range g.extents {
+			if e.file == f {
+				n += int64(e.length)
+			}
+		}
+	}
+	return n
+}
+
+// divertRefused hands what is pending for files that cannot be written to to the
+// overflow file.
+func (s *Store) divertRefused(ctx context.Context) error {
+	for {
+		f, pieces, length := s.pending.takeRefused()
+		if f == nil {
+			return nil
+		}
+		to := s.router.overflow
+		if err := s.declare(ctx, to); err != nil {
+			return err
+		}
+		c := &s.committer
+		rec := batchRecord{diverted: f.number.Load(), upto: f.committed - s.waitingFor(f),
+			extents: []extent{{to.number.Load(), to.committed, length}}}
+		c.head = rec.appendHead(c.head[:0])
+		parts := append(c.parts[:0], c.head)
+		for _, p := range pieces {
+			parts = append(parts, p.data)
+		}
+		c.parts = parts
+		lsn, err := s.write(ctx, recDivert, parts...)
+		clear(parts)
+		if err != nil {
+			return err
+		}
+		if err := s.syncJournal(); err != nil {
+			return err
+		}
+		f.diverted, f.tried = true, time.Now()
+		to.committed += int64(length)
+		s.count.diverted.Add(int64(length))
+		s.pending.divert(to, pieces, length, lsn)
+	}
 }

@@ -90,6 +90,7 @@ func TestConfirmedSurvivesPowerLoss(t *testing.T) {
 		d.PowerLoss()
 		cancel()
 		<-ran // of a process that is gone
+		startStore(t, twinStore(t, d, Config{}))()
 		require.Equal(t, testHeader+"first\n"+testHeader+"second\n", onDisk(t, d, "worker.log"), "seed %d", seed)
 		require.Equal(t, strings.Replace(testHeader, "celery", "new", 1)+"first\n", onDisk(t, d, "new.log"))
 		require.Equal(t, strings.Replace(testHeader, "celery", "newer", 1)+"second\n", onDisk(t, d, "newer.log"))
@@ -101,20 +102,23 @@ func TestUnacknowledgedIsSyncedWithinASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := vfstest.New(vfstest.Options{})
 		s := twinStore(t, d, Config{})
-		stop := startStore(t, s)
+		ctx, cancel := context.WithCancel(t.Context())
+		ran := make(chan error, 1)
+		go func() { ran <- s.Run(ctx) }()
 		require.NoError(t, s.Submit(t.Context(), testTime, []syslog.Message{message("celery", "a"), message("new", "b")}, nil))
+		time.Sleep(applyWithin)
 		synctest.Wait()
-		require.Zero(t, s.Stats().Syncs, "nobody waits")
+		require.False(t, s.journal.clean(), "nobody waits")
 		require.Equal(t, testHeader+"a\n", onDisk(t, d, "worker.log"), "written at once")
 		time.Sleep(time.Second)
 		synctest.Wait()
-		require.EqualValues(t, 2, s.Stats().Syncs)
-		time.Sleep(10 * time.Second)
-		require.EqualValues(t, 2, s.Stats().Syncs, "nothing new to sync")
-		stop()
+		require.True(t, s.journal.clean())
 		d.PowerLoss()
+		cancel()
+		<-ran // of a process that is gone
+		startStore(t, twinStore(t, d, Config{}))()
 		require.Equal(t, testHeader+"a\n", onDisk(t, d, "worker.log"))
-		require.NotEqual(t, "(missing)", onDisk(t, d, "new.log"))
+		require.Contains(t, onDisk(t, d, "new.log"), ": b\n")
 	})
 }
 
@@ -171,17 +175,24 @@ func TestBackPressure(t *testing.T) {
 	require.Equal(t, 1, strings.Count(content(t, s, "uwsgi.log"), "\n"))
 }
 
+// A failure of the write-ahead log leaves nothing confirmed, one of a file what
+// the log has; and then nothing is confirmed any more.
 func TestDiskFailureStopsTheStore(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name  string
 		fault vfstest.Fault
+		log   bool
 	}{
-		{"write", vfstest.Fault{Op: vfstest.Write, Name: "worker.log", Err: syscall.EIO}},
-		{"torn write", vfstest.Fault{Op: vfstest.Write, Name: "worker.log", Err: syscall.EIO, Tear: 10}},
-		{"fdatasync", vfstest.Fault{Op: vfstest.Datasync, Name: "worker.log", Err: syscall.EIO}},
-		{"folder", vfstest.Fault{Op: vfstest.SyncDir, Err: syscall.EIO}},
-		{"create", vfstest.Fault{Op: vfstest.Create, Name: "new.log", Err: syscall.EROFS}},
+		{"write to the log", vfstest.Fault{Op: vfstest.Write, Name: "*.wal", Err: syscall.EIO}, true},
+		{"torn write to the log", vfstest.Fault{Op: vfstest.Write, Name: "*.wal", Err: syscall.EIO, Tear: 100}, true},
+		{"fdatasync of the log", vfstest.Fault{Op: vfstest.Datasync, Name: "*.wal", Err: syscall.EIO}, true},
+		{"write", vfstest.Fault{Op: vfstest.Write, Name: "worker.log", Err: syscall.EIO}, false},
+		{"torn write", vfstest.Fault{Op: vfstest.Write, Name: "worker.log", Err: syscall.EIO, Tear: 10}, false},
+		{"fdatasync", vfstest.Fault{Op: vfstest.Datasync, Name: "worker.log", Err: syscall.EIO}, false},
+		{"folder", vfstest.Fault{Op: vfstest.SyncDir, Name: ".", Err: syscall.EIO}, false},
+		{"create", vfstest.Fault{Op: vfstest.Create, Name: "new.log", Err: syscall.EROFS}, false},
+		{"checkpoint", vfstest.Fault{Op: vfstest.Datasync, Name: checkpointNew, Err: syscall.EIO}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -194,39 +205,48 @@ func TestDiskFailureStopsTheStore(t *testing.T) {
 					require.NoError(t, s.Submit(t.Context(), testTime, lines(4, "celery", "new"), func(err error) { answers = append(answers, err) }))
 				}
 				go func() { ran <- s.Run(context.Background()) }()
-				synctest.Wait()
 				err := <-ran
 				require.ErrorIs(t, err, c.fault.Err)
 				require.Len(t, answers, 3)
 				for _, answer := range answers {
-					require.ErrorIs(t, answer, c.fault.Err)
+					if c.log {
+						require.ErrorIs(t, answer, c.fault.Err)
+					} else {
+						require.NoError(t, answer)
+					}
 				}
 				require.ErrorIs(t, s.Err(), c.fault.Err)
 				require.ErrorIs(t, s.Submit(t.Context(), testTime, lines(1, "celery"), nil), c.fault.Err)
-				st := s.Stats()
-				require.EqualValues(t, 1, st.Failures)
-				require.Zero(t, st.Messages)
-				require.Zero(t, st.Uncommitted)
+				require.EqualValues(t, 1, s.Stats().Failures)
+				if c.log {
+					require.Zero(t, s.Stats().Messages)
+					return
+				}
+				d.PowerLoss()
+				startStore(t, twinStore(t, d, Config{}))()
+				require.Equal(t, 6, strings.Count(onDisk(t, d, "worker.log"), "\n"))
+				require.Equal(t, 6, strings.Count(onDisk(t, d, "new.log"), "\n"))
 			})
 		})
 	}
 }
 
-// A sync that fails while nobody waits must not let a later one, which finds
-// the file clean, confirm anything.
-func TestFailedBackgroundSyncStopsTheStore(t *testing.T) {
+// A sync that failed in the background must not let a later one, which finds the
+// file clean, make a checkpoint.
+func TestFailedSyncIsNotTriedAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		d := vfstest.New(vfstest.Options{})
 		s := twinStore(t, d, Config{})
 		ran := make(chan error, 1)
 		go func() { ran <- s.Run(context.Background()) }()
-		d.Inject(vfstest.Fault{Op: vfstest.Datasync, Err: syscall.EIO})
+		d.Inject(vfstest.Fault{Op: vfstest.Datasync, Name: "worker.log", Err: syscall.EIO})
 		require.NoError(t, s.Submit(t.Context(), testTime, lines(1, "celery"), nil))
 		require.ErrorIs(t, <-ran, syscall.EIO)
-		f := s.router.lookup("worker.log")
-		require.ErrorIs(t, s.folder.sync([]*logFile{f}), syscall.EIO, "no second try")
-		require.EqualValues(t, 1, s.Stats().Syncs)
+		syncs := s.Stats().Syncs
+		require.ErrorIs(t, s.folder.sync([]*logFile{s.router.lookup("worker.log")}), syscall.EIO, "no second try")
+		require.Equal(t, syncs, s.Stats().Syncs)
+		require.Zero(t, s.Stats().Checkpoints)
 	})
 }
 
@@ -241,9 +261,11 @@ func TestFullDisk(t *testing.T) {
 			submit(t, s, message("celery", "before"))
 			d.Inject(vfstest.Fault{Op: vfstest.Write, Name: "worker.log", Times: 40, Err: syscall.ENOSPC, Tear: tear})
 
+			require.NoError(t, s.Submit(t.Context(), testTime, lines(10, "celery", "nginx"), nil))
+			time.Sleep(time.Second)
 			done := make(chan error, 1)
 			require.NoError(t, s.Submit(t.Context(), testTime, lines(10, "celery", "nginx"), func(err error) { done <- err }))
-			time.Sleep(9 * time.Second)
+			time.Sleep(8 * time.Second)
 			require.ErrorIs(t, s.Err(), syscall.ENOSPC)
 			require.Equal(t, testHeader+"before\n", onDisk(t, d, "worker.log"), "cut back")
 			require.True(t, s.Stats().Held)
@@ -252,12 +274,12 @@ func TestFullDisk(t *testing.T) {
 				t.Fatalf("confirmed with %v while the disk is full", err)
 			default:
 			}
-			time.Sleep(time.Second + holdRetry)
+			time.Sleep(time.Second + 2*holdRetry)
 			synctest.Wait()
 			require.NoError(t, <-done)
 			require.NoError(t, s.Err())
-			require.Equal(t, testHeader+"before\n"+testHeader+"line 0\n"+testHeader+"line 2\n"+testHeader+"line 4\n"+
-				testHeader+"line 6\n"+testHeader+"line 8\n", onDisk(t, d, "worker.log"))
+			five := testHeader + "line 0\n" + testHeader + "line 2\n" + testHeader + "line 4\n" + testHeader + "line 6\n" + testHeader + "line 8\n"
+			require.Equal(t, testHeader+"before\n"+five+five, onDisk(t, d, "worker.log"))
 			require.EqualValues(t, 1, s.Stats().Holds)
 			require.Equal(t, 1, strings.Count(logged.String(), "intake is held"), "logged once")
 			require.Equal(t, 1, strings.Count(logged.String(), "intake goes on"))
@@ -310,9 +332,13 @@ func TestStopWhileTheDiskIsFull(t *testing.T) {
 		time.Sleep(time.Hour)
 		cancel()
 		begin := time.Now()
-		require.ErrorIs(t, <-ran, syscall.ENOSPC)
-		require.ErrorIs(t, answer, syscall.ENOSPC)
+		require.NoError(t, <-ran)
+		require.NoError(t, answer, "the write-ahead log has it")
 		require.Less(t, time.Since(begin), 2*holdAtEnd)
+		require.NoError(t, s.Close())
+		d.SetFree(-1, -1)
+		startStore(t, twinStore(t, d, Config{}))()
+		require.Equal(t, 10, strings.Count(onDisk(t, d, "worker.log"), "\n"))
 	})
 }
 

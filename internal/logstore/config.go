@@ -2,6 +2,7 @@ package logstore
 
 import (
 	"cmp"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -20,6 +21,12 @@ type Config struct {
 	// leaves it to the process's own user.
 	Owner *Owner
 
+	// Durability says what a confirmed message is safe from.
+	Durability Durability
+	// Salvage lets a damaged write-ahead log, or checkpoint, be set aside: what
+	// it alone held is missing then, and said.
+	Salvage bool
+
 	LineFormat LineFormat
 	Host       HostColumn
 
@@ -32,8 +39,8 @@ type Config struct {
 	// MaxOpenFiles is how many files are held open for writing; default 1024.
 	// Fewer than the files in use costs an fdatasync each time one has to go.
 	MaxOpenFiles int
-	// MaxUncommitted is how many bytes are taken before what was taken is
-	// committed; default 64 MiB. One batch may pass it.
+	// MaxUncommitted is how many bytes are taken before what was taken is in its
+	// files; default 64 MiB. One batch may pass it.
 	MaxUncommitted int64
 	// SyncWithin is how long data that nobody waits for stays out of the disk's
 	// safety at most, the time of the fdatasync itself aside; default 1 s.
@@ -50,6 +57,30 @@ type Config struct {
 	KeepFree  Reserve
 
 	Logger *slog.Logger // nil discards
+
+	segmentSize int64 // of the write-ahead log; 0 is as the file system's size allows
+}
+
+// Durability is what a confirmed message is safe from.
+type Durability uint8
+
+const (
+	// DurabilitySync: from the loss of power.
+	DurabilitySync Durability = iota
+	// DurabilityMemory: from the death of the process; from the loss of power
+	// within Config.SyncWithin. What moves a source is in its file only then.
+	DurabilityMemory
+)
+
+// ParseDurability reads sync or memory.
+func ParseDurability(s string) (Durability, error) {
+	switch s {
+	case "sync":
+		return DurabilitySync, nil
+	case "memory":
+		return DurabilityMemory, nil
+	}
+	return 0, fmt.Errorf("%q is neither sync nor memory", s)
 }
 
 // Owner is the user and the group that files belong to.

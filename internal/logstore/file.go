@@ -11,33 +11,59 @@ import (
 	"github.com/dalog-project/dalog/internal/vfs"
 )
 
-// A logFile is a file that the Store writes. It is there as soon as a message
-// was routed to it; the file on the disk comes with the first write.
+// A logFile is a name that the Store writes to, over all files that have it in
+// the course of time. It is there as soon as a message was routed to it; the file
+// on the disk comes with the first write.
 type logFile struct {
-	name string // immutable
-	id   int    // immutable: its place among the router's files
+	name   string        // immutable
+	id     int           // immutable: its place among the router's files
+	number atomic.Uint64 // in the write-ahead log, 0 until that knows it; set by the committer
 
 	// The committer's own.
-	opened  *list.Element // its place in folder.opened; nil while not open
-	inode   uint64        // of the open file
-	end     int64         // where the last write ended; -1 where that is unknown
-	checked time.Time     // when its name was last compared with the open file
-	blocked error         // why it cannot be opened, until retry
-	retry   time.Time
-	pending [][]byte // what the group at hand adds
-	alarm   alarm    // of its being blocked
+	committed int64 // length of the own stream, of which the log has all
+	pieces    int   // in the group at hand
+	extent    int   // likewise: its place in the group
+	diverted  bool  // the overflow file is used instead
+	tried     time.Time
 
-	// handle is changed by the committer alone, under syncing, which whoever
-	// syncs the file holds as well. dirty: written since the last fdatasync
-	// began. listed: folder.dirty has it. unsafe, under syncing: the fdatasync
-	// that failed, after which none can be trusted.
+	// Protected by pending.mu.
+	pend      []piece // committed and not yet taken by the applier
+	pendBytes int
+	pended    bool  // it is in pending.files
+	refused   bool  // pend cannot be written to the file
+	published int64 // where in the own stream pend ends
+
+	// The applier's own.
+	work     []piece       // what it writes
+	workEnd  int64         // where in the own stream that ends
+	opened   *list.Element // its place in folder.opened; nil while not open
+	inode    uint64        // of the open file
+	end      int64         // where the last write ended, or what there was when it was opened
+	unsure   bool          // it is not known that a line ends there
+	appended bool          // this process has written to it
+	checked  time.Time     // when its name was last compared with the open file
+	blocked  error         // why it cannot be opened, until retry
+	retry    time.Time
+	alarm    alarm // of its being blocked
+
+	// position says where the own stream goes on. The applier alone changes it,
+	// under marking; its anchor is not kept up.
+	marking  sync.Mutex
+	position placement
+
+	// handle is changed by the applier alone, under syncing, which whoever syncs
+	// the file holds as well. dirty: written since the last fdatasync began.
+	// listed: folder.dirty has it. The rest is protected by syncing. unsafe: the
+	// fdatasync that failed, after which none can be trusted. durable: what of
+	// position is on the disk.
 	syncing sync.Mutex
 	handle  vfs.File
 	unsafe  error
 	dirty   atomic.Bool
 	listed  atomic.Bool
+	durable placement
 
-	base     atomic.Int64
+	base     atomic.Int64 // absolute offset of the first byte of the file that has the name
 	rotation rotation
 
 	view view

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"container/list"
 	"errors"
+	"hash/crc32"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -14,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/dalog-project/dalog/internal/delivery"
 	"github.com/dalog-project/dalog/internal/vfs"
 )
 
@@ -28,12 +30,13 @@ const (
 )
 
 // folder opens, appends to, syncs and closes log files. Its methods are the
-// committer's, those of syncing aside.
+// applier's, those of syncing aside.
 type folder struct {
-	fs    vfs.FS
-	owner *Owner
-	log   *slog.Logger
-	count *counters
+	fs     vfs.FS
+	owner  *Owner
+	log    *slog.Logger
+	count  *counters
+	placed func(f *logFile) // is told of every new position that no write explains
 
 	opened  *list.List // of *logFile: those that are open, the latest used first
 	maxOpen int
@@ -94,7 +97,15 @@ func (d *folder) check(f *logFile, now time.Time) error {
 func (d *folder) replaced(f *logFile) error {
 	d.count.replaced.Add(1)
 	d.log.Info("log file was renamed or removed by somebody else: a new one begins", "file", f.name)
-	return d.close(f)
+	size := f.end
+	if info, err := f.handle.Stat(); err == nil {
+		size = max(size, info.Size)
+	}
+	if err := d.close(f); err != nil {
+		return err
+	}
+	f.base.Add(size)
+	return nil
 }
 
 // open opens or creates f.
@@ -125,13 +136,61 @@ func (d *folder) open(f *logFile) error {
 	if created {
 		d.created(h, f.name)
 	}
+	id, err := h.Identity()
+	if err != nil {
+		h.Close()
+		return err
+	}
 	f.syncing.Lock()
 	f.handle = h
 	f.syncing.Unlock()
-	f.inode, f.end = info.Inode, -1
+	f.inode, f.unsure = info.Inode, true
 	f.opened = d.opened.PushFront(f)
 	d.count.openFiles.Store(int64(d.opened.Len()))
+	d.resume(f, id, info.Size)
 	return nil
+}
+
+// resume finds where in the file that was opened the own stream goes on.
+func (d *folder) resume(f *logFile, id vfs.Identity, size int64) {
+	p := &f.position
+	switch {
+	case !p.identity.Same(id):
+		d.place(f, placement{identity: id, own: p.own, size: size, base: f.base.Load()})
+	case size < p.size:
+		d.truncated(f, size)
+	}
+	f.end = f.position.size
+}
+
+// truncated notes that somebody else has cut f, of which size bytes are left.
+func (d *folder) truncated(f *logFile, size int64) {
+	p := f.position
+	d.count.shrunk.Add(1)
+	d.log.Info("log file was truncated by somebody else: it goes on at its new end", "file", f.name, "size", size, "was", p.size)
+	d.place(f, placement{identity: p.identity, own: p.own, size: size, base: p.base + p.size})
+}
+
+// mark sets where in its own stream f goes on.
+func (d *folder) mark(f *logFile, own int64) {
+	f.marking.Lock()
+	f.position.own = own
+	f.marking.Unlock()
+}
+
+// place sets a position that no write explains.
+func (d *folder) place(f *logFile, p placement) {
+	var err error
+	if p.anchor, err = anchorAt(f.handle, p.size); err != nil {
+		p.anchor = 0 // recovery compares the whole file then
+	}
+	f.marking.Lock()
+	f.position = p
+	f.marking.Unlock()
+	f.base.Store(p.base)
+	f.end, f.unsure = p.size, true
+	d.placed(f)
+	d.wrote(f)
 }
 
 func (d *folder) openName(name string) (h vfs.File, created bool, err error) {
@@ -260,11 +319,34 @@ func (d *folder) syncFile(f *logFile) error {
 // always fails, so that whoever waited for the lock does not take the file,
 // which is not dirty any more, for safe.
 func (d *folder) syncLocked(f *logFile) error {
-	if f.handle != nil && f.dirty.Swap(false) && f.unsafe == nil {
-		d.count.syncs.Add(1)
-		f.unsafe = f.handle.Datasync()
+	if f.handle == nil || !f.dirty.Swap(false) || f.unsafe != nil {
+		return f.unsafe
 	}
-	return f.unsafe
+	f.marking.Lock()
+	p := f.position
+	f.marking.Unlock()
+	d.count.syncs.Add(1)
+	if f.unsafe = f.handle.Datasync(); f.unsafe != nil {
+		return f.unsafe
+	}
+	var err error
+	if p.anchor, err = anchorAt(f.handle, p.size); err != nil {
+		d.wrote(f) // truncated meanwhile: there will be another position
+		return nil
+	}
+	f.durable = p
+	return nil
+}
+
+// anchorAt is the checksum of the bytes before offset at, as far back as an
+// anchor reaches.
+func anchorAt(h vfs.File, at int64) (uint32, error) {
+	var b [delivery.AnchorSize]byte
+	n := min(at, int64(len(b)))
+	if k, err := h.ReadAt(b[:n], at-n); int64(k) < n {
+		return 0, err
+	}
+	return crc32.Checksum(b[:n], castagnoli), nil
 }
 
 // syncNames makes the names of new files durable.

@@ -267,7 +267,7 @@ func TestFullDiskBesideAnotherAppender(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := vfstest.New(vfstest.Options{})
 				once := func() {}
-				s, err := open(Config{}.withDefaults(), &racingFS{d.FS(), func() { once() }})
+				s, err := openTwin(&racingFS{d.FS(), func() { once() }}, Config{})
 				require.NoError(t, err)
 				outsideAppend(t, d, "worker.log", before)
 				once = func() { outsideAppend(t, d, "worker.log", "foreign\n"); once = func() {} }
@@ -371,11 +371,11 @@ func TestUnfitOverflowHolds(t *testing.T) {
 		stop := startStore(t, s)
 		done := make(chan error, 1)
 		require.NoError(t, s.Submit(t.Context(), testTime, lines(1, "cron"), func(err error) { done <- err }))
+		require.NoError(t, <-done, "the write-ahead log has it")
 		time.Sleep(time.Minute)
 		require.ErrorIs(t, s.Err(), vfs.ErrNotRegular)
-		require.Empty(t, done)
 		require.NoError(t, d.Outside().Remove(overflowFile))
-		require.NoError(t, <-done)
+		time.Sleep(2 * time.Second)
 		require.NoError(t, s.Err())
 		stop()
 		require.Equal(t, 1, strings.Count(onDisk(t, d, overflowFile), "\n"))

@@ -2,6 +2,7 @@ package logstore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dalog-project/dalog/internal/syslog"
+	"github.com/dalog-project/dalog/internal/vfs"
 	"github.com/dalog-project/dalog/internal/vfs/vfstest"
 )
 
@@ -40,6 +42,7 @@ func runStore(t testing.TB, cfg Config) (s *Store, stop func()) {
 	if cfg.Dir == "" {
 		cfg.Dir = t.TempDir()
 	}
+	cfg.segmentSize = cmp.Or(cfg.segmentSize, 4<<20)
 	s, err := Open(cfg)
 	require.NoError(t, err)
 	stop = startStore(t, s)
@@ -67,7 +70,7 @@ func startStore(t testing.TB, s *Store) (stop func()) {
 	}
 }
 
-// submit hands msgs over and waits until they are committed.
+// submit hands msgs over and waits until they are committed and in their files.
 func submit(t testing.TB, s *Store, msgs ...syslog.Message) {
 	t.Helper()
 	done := make(chan error, 1)
@@ -78,6 +81,13 @@ func submit(t testing.TB, s *Store, msgs ...syslog.Message) {
 	case <-time.After(20 * time.Second):
 		t.Fatal("not committed after 20 s")
 	}
+	eventually(t, func() bool { return applied(s) }, "in the files")
+}
+
+// applied tells whether all that was submitted is in the files.
+func applied(s *Store) bool {
+	used, _ := s.budget.inUse()
+	return used == 0
 }
 
 func content(t testing.TB, s *Store, name string) string {
@@ -99,9 +109,36 @@ func lines(n int, programs ...string) []syslog.Message {
 // twinStore opens a Store on a file system in memory.
 func twinStore(t testing.TB, d *vfstest.Disk, cfg Config) *Store {
 	t.Helper()
-	s, err := open(cfg.withDefaults(), d.FS())
+	s, err := openTwin(d.FS(), cfg)
 	require.NoError(t, err)
 	return s
+}
+
+// openTwin is Open on a file system in memory, with a small write-ahead log.
+func openTwin(logs vfs.FS, cfg Config) (*Store, error) {
+	cfg.segmentSize = cmp.Or(cfg.segmentSize, 64<<10)
+	cfg.StateDir = ".dalogd"
+	cfg = cfg.withDefaults()
+	if err := logs.Mkdir(".dalogd", 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	if err := logs.SyncDir("."); err != nil {
+		return nil, err
+	}
+	state, err := logs.Sub(".dalogd")
+	if err != nil {
+		return nil, err
+	}
+	held, err := lock(state, cfg)
+	if err != nil {
+		return nil, err
+	}
+	s, err := open(cfg, logs, state)
+	if err != nil {
+		return nil, errors.Join(err, held.Close())
+	}
+	s.lock = held
+	return s, nil
 }
 
 // onDisk is the content of a file on the file system in memory.

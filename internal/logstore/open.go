@@ -12,9 +12,10 @@ import (
 	"github.com/dalog-project/dalog/internal/vfs"
 )
 
-// Open takes the folder into use: it takes the lock of the state folder and
-// creates the standard files that are missing. A *LockedError says that another
-// process uses the state folder.
+// Open takes the folder into use: it takes the lock of the state folder, brings
+// the files to where the write-ahead log says, and creates the standard files
+// that are missing. A *LockedError says that another process uses the state
+// folder, a *DamageError that a part of the state cannot be read.
 func Open(cfg Config) (*Store, error) {
 	cfg = cfg.withDefaults()
 	if err := makeDir(cfg.Dir, 0o755, cfg.Owner); err != nil {
@@ -27,31 +28,31 @@ func Open(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("state folder: %w", err)
 	}
-	defer state.Close()
 	logs, err := vfs.Open(cfg.Dir)
 	if err != nil {
-		return nil, fmt.Errorf("log folder: %w", err)
+		return nil, errors.Join(fmt.Errorf("log folder: %w", err), state.Close())
 	}
 	if info, err := os.Stat(cfg.Dir); err == nil && info.Mode()&0o002 != 0 {
 		cfg.Logger.Warn("everybody may write to the log folder, and so replace log files: take that right away (chmod o-w)", "dir", cfg.Dir)
 	}
 	held, err := lock(state, cfg)
 	if err != nil {
-		return nil, errors.Join(err, logs.Close())
+		return nil, errors.Join(err, logs.Close(), state.Close())
 	}
-	s, err := open(cfg, logs)
+	s, err := open(cfg, logs, state)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("log folder: %w", err), held.Close(), logs.Close())
+		return nil, errors.Join(err, held.Close(), logs.Close(), state.Close())
 	}
 	s.lock = held
 	return s, nil
 }
 
-// open makes a Store over logs, which it owns if it succeeds.
-func open(cfg Config, logs vfs.FS) (*Store, error) {
+// open makes a Store over logs and state, which it owns if it succeeds, and
+// recovers what a crash left undone. That waits for Run where there is no room.
+func open(cfg Config, logs, state vfs.FS) (*Store, error) {
 	entries, err := logs.ReadDir(".")
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("log folder: %w", err)
 	}
 	var existing []string
 	for _, e := range entries {
@@ -61,27 +62,34 @@ func open(cfg Config, logs vfs.FS) (*Store, error) {
 	}
 	parts, err := loadParts(logs, cfg.Logger)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("log folder: %w", err)
 	}
 	s := &Store{
-		parts:   parts,
-		keeper:  newKeeper(),
-		cfg:     cfg,
-		log:     cfg.Logger,
-		router:  newRouter(existing, cfg.MaxFiles, cfg.MaxFilesPerPeer),
-		budget:  budget{limit: cfg.MaxUncommitted},
-		queue:   newQueue(),
-		reopen:  make(chan chan error),
-		stopped: make(chan struct{}),
+		parts:    parts,
+		keeper:   newKeeper(),
+		cfg:      cfg,
+		log:      cfg.Logger,
+		state:    state,
+		router:   newRouter(existing, cfg.MaxFiles, cfg.MaxFilesPerPeer),
+		budget:   budget{limit: cfg.MaxUncommitted},
+		queue:    newQueue(),
+		pending:  pending{wake: make(chan struct{}, 1)},
+		reopen:   make(chan chan error),
+		refusals: make(chan struct{}, 1),
+		stopped:  make(chan struct{}),
+		failing:  make(chan struct{}),
 	}
 	s.folder = folder{
-		fs: logs, owner: cfg.Owner, log: cfg.Logger, count: &s.count,
+		fs: logs, owner: cfg.Owner, log: cfg.Logger, count: &s.count, placed: s.placed,
 		opened: list.New(), maxOpen: cfg.MaxOpenFiles,
 	}
 	s.fillers.New = func() any {
 		return &filler{formatter: formatter{layout: cfg.LineFormat, host: cfg.Host}, router: s.router}
 	}
-	if err := s.createStandard(); err != nil {
+	if err := s.recover(); vfs.IsFull(err) {
+		s.unrecovered.Store(&err)
+		s.log.Error("no room to begin: intake is held until there is some", "error", err)
+	} else if err != nil {
 		return nil, errors.Join(err, s.folder.closeAll())
 	}
 	return s, nil

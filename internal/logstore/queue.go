@@ -30,13 +30,13 @@ func (q *queue) push(b *batch) error {
 }
 
 // take moves batches to the end of dst: the first, and those after it while
-// all together have no more than max bytes. It reports whether more can come.
-func (q *queue) take(dst []*batch, max int) (taken []*batch, open bool) {
+// all together weigh no more than max bytes.
+func (q *queue) take(dst []*batch, max int) []*batch {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	n, size := 0, 0
 	for n < len(q.batches) {
-		size += len(q.batches[n].data)
+		size += q.batches[n].weight()
 		if n > 0 && size > max {
 			break
 		}
@@ -46,7 +46,14 @@ func (q *queue) take(dst []*batch, max int) (taken []*batch, open bool) {
 	rest := copy(q.batches, q.batches[n:])
 	clear(q.batches[rest:])
 	q.batches = q.batches[:rest]
-	return dst, q.closed == nil
+	return dst
+}
+
+// drained reports whether the queue is empty and closed.
+func (q *queue) drained() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.closed != nil && len(q.batches) == 0
 }
 
 // close makes push answer err, the first one given.

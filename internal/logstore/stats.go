@@ -16,11 +16,13 @@ type Stats struct {
 	Replaced  int64 // files found renamed or removed by somebody else
 	Shrunk    int64 // files found truncated by somebody else
 	Mended    int64 // line ends added behind a partial line that somebody left
-	Holds     int64 // times that files without room stopped the intake
+	Holds     int64 // times that something without room stopped the intake
 	Failures  int64 // errors that stopped the Store for good: 0 or 1
-	Rotated   int64 // log files closed as a part
-	Packed    int64 // parts compressed
-	Evicted   int64 // parts removed to keep the limits
+	// Checkpoints are those made, LogBytes what went to the write-ahead log.
+	Checkpoints, LogBytes int64
+	Rotated               int64 // log files closed as a part
+	Packed                int64 // parts compressed
+	Evicted               int64 // parts removed to keep the limits
 
 	// EvictedBytes is what those parts had on the disk.
 	EvictedBytes int64
@@ -28,15 +30,16 @@ type Stats struct {
 	// Gauges.
 	Files       int64 // files known
 	OpenFiles   int64 // held open for writing
-	Uncommitted int64 // bytes taken and not yet committed
+	Uncommitted int64 // bytes taken and not yet in their files
 	Parts       int64 // closed parts
 	PartBytes   int64 // what they have on the disk
-	Held        bool  // files without room stop the intake
+	Held        bool  // something without room stops the intake
 }
 
 // counters are the live values of Stats.
 type counters struct {
 	messages, lines, bytes, truncated, overflow, diverted atomic.Int64
+	checkpoints                                           atomic.Int64
 	groups, syncs, created, replaced, shrunk, mended      atomic.Int64
 	holds, failures, openFiles                            atomic.Int64
 	rotated, packed, evictedParts, evictedBytes           atomic.Int64
@@ -66,9 +69,10 @@ func (s *Store) Stats() Stats {
 		Groups: c.groups.Load(), Syncs: c.syncs.Load(), Created: c.created.Load(),
 		Replaced: c.replaced.Load(), Shrunk: c.shrunk.Load(), Mended: c.mended.Load(),
 		Holds: c.holds.Load(), Failures: c.failures.Load(),
+		Checkpoints: c.checkpoints.Load(), LogBytes: s.journal.written.Load(),
 		Rotated: c.rotated.Load(), Packed: c.packed.Load(), Evicted: c.evictedParts.Load(), EvictedBytes: c.evictedBytes.Load(),
 		Parts: parts, PartBytes: partBytes,
 		Files: int64(s.router.count()), OpenFiles: c.openFiles.Load(),
-		Uncommitted: used, Held: s.held.Load() != nil,
+		Uncommitted: used, Held: s.unrecovered.Load() != nil || s.journalHeld.Load() != nil || s.filesHeld.Load() != nil,
 	}
 }

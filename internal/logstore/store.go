@@ -21,12 +21,15 @@ var ErrClosed = errors.New("the log store has stopped")
 //
 // A submission goes this way: Submit makes its lines (batch.go, format.go) for
 // the files that its messages belong in (route.go), waits for the budget and
-// queues them; the committer, which is Run, takes what is queued as a group,
-// adds it to the files (commit.go, append.go), syncs them if somebody waits, and
-// confirms.
+// queues them; the committer takes what is queued as a group, adds it as one
+// record to the write-ahead log, syncs that if somebody waits, and confirms
+// (commit.go). The applier adds it to the files in the background (apply.go,
+// append.go), and a checkpoint makes these durable from time to time
+// (checkpoint.go). What a crash leaves undone Open does (recover.go).
 type Store struct {
 	cfg    Config
 	log    *slog.Logger
+	state  vfs.FS
 	lock   vfs.File
 	router *router
 	folder folder
@@ -38,21 +41,42 @@ type Store struct {
 	batches batchPools
 	budget  budget
 	queue   *queue
+	pending pending
+	sources sources
+	journal journal
+	committer
+	applier
 
-	reopen  chan chan error
-	stopped chan struct{} // closed when Run has returned
-	failed  atomic.Pointer[error]
-	held    atomic.Pointer[error] // why the intake is held
+	// Set by recovery.
+	id       [16]byte     // of the store
+	lockID   vfs.Identity // of the lock file
+	maxRange int          // bytes of the lines of a range
+	opened   []any        // what Run says of it
+
+	checkpointing   sync.Mutex // held by who makes one; protects trimTo
+	trimTo          uint64     // what the checkpoint before the last one covers
+	checkpointAlarm alarm
+
+	reopen      chan chan error
+	refusals    chan struct{} // gets a token when a file turned out to be unfit
+	stopped     chan struct{} // closed when Run has returned
+	failing     chan struct{} // closed when the Store has failed
+	failed      atomic.Pointer[error]
+	unrecovered atomic.Pointer[error] // why recovery is not done
+	journalHeld atomic.Pointer[error] // why the write-ahead log is held
+	filesHeld   atomic.Pointer[error] // why files are
 
 	overflowAlarm alarm
-	giveUp        time.Time // the committer's: when to end a hold after the end was asked for
 }
 
 // Close gives the lock back and closes the folder. It comes after Run has
 // returned, or in its place. Snapshots stay usable.
 func (s *Store) Close() error {
 	s.queue.close(ErrClosed)
-	err := errors.Join(s.folder.closeAll(), s.folder.fs.Close())
+	err := errors.Join(s.folder.closeAll(), s.folder.fs.Close(), s.state.Close())
+	if s.journal.log != nil {
+		err = errors.Join(err, s.journal.log.Close())
+	}
 	if s.lock != nil {
 		err = errors.Join(err, s.lock.Close())
 	}
@@ -61,34 +85,45 @@ func (s *Store) Close() error {
 
 // Submit hands over messages that arrived together, at received. When it
 // returns, they and the bytes they point to may be used again. It waits while
-// more than Config.MaxUncommitted bytes are not committed; if ctx ends first,
+// more than Config.MaxUncommitted bytes are not in their files; if ctx ends first,
 // or the Store has stopped, it returns an error and has taken nothing.
 //
 // committed, where it is not nil, is called once, by the committer, in the
-// order in which the submissions were queued: with nil when every message is in
-// its file and safe from the loss of power, otherwise with the reason why it may
-// not be. Where it is nil, nobody waits, and the messages are synced within
-// Config.SyncWithin. committed must not block.
+// order in which the submissions were queued: with nil when every message is safe
+// from the death of the process and, with DurabilitySync, from the loss of power,
+// otherwise with the reason why it may not be. Where it is nil, nobody waits, and
+// the messages are synced within Config.SyncWithin. committed must not block.
 func (s *Store) Submit(ctx context.Context, received time.Time, msgs []syslog.Message, committed func(error)) error {
-	size := sizeEstimate(msgs)
-	charge := int64(size + batchOverhead)
+	charge := int64(sizeEstimate(msgs) + batchOverhead)
 	if err := s.budget.acquire(ctx, charge); err != nil {
 		return err
 	}
-	b := s.batches.get(size)
-	f := s.fillers.Get().(*filler)
-	f.fill(b, msgs, syslog.At(received))
-	s.fillers.Put(f)
-
+	b := s.newBatch(received, msgs, charge)
 	b.committed = committed
-	b.charge = int64(cap(b.data) + batchOverhead)
-	s.budget.adjust(b.charge - charge)
 	if err := s.queue.push(b); err != nil {
-		s.budget.adjust(-b.charge)
-		s.batches.put(b)
+		s.dropBatch(b)
 		return err
 	}
 	return nil
+}
+
+// newBatch makes the batch of msgs, for which charge was acquired.
+func (s *Store) newBatch(received time.Time, msgs []syslog.Message, charge int64) *batch {
+	b := s.batches.get(int(charge) - batchOverhead)
+	if len(msgs) > 0 {
+		f := s.fillers.Get().(*filler)
+		f.fill(b, msgs, syslog.At(received))
+		s.fillers.Put(f)
+	}
+	b.charge = int64(cap(b.data) + batchOverhead)
+	s.budget.adjust(b.charge - charge)
+	return b
+}
+
+// dropBatch takes back a batch that nothing refers to.
+func (s *Store) dropBatch(b *batch) {
+	s.budget.adjust(-b.charge)
+	s.batches.put(b)
 }
 
 // Reopen looks at once whether files were renamed or removed by somebody else,
@@ -106,25 +141,16 @@ func (s *Store) Reopen(ctx context.Context) error {
 	}
 }
 
-// lookAround is the committer's part of Reopen. What it returns ends the Store.
-func (s *Store) lookAround(done chan<- error) error {
-	err := s.folder.checkAll(time.Now())
-	if err != nil {
-		done <- err
-		return err
-	}
-	done <- s.createStandard()
-	return nil
-}
-
 // Err tells why messages are not committed at present: because there is no
 // room, something failed for good, or the Store has stopped; nil while they are.
 func (s *Store) Err() error {
 	if err := s.failure(); err != nil {
 		return err
 	}
-	if why := s.held.Load(); why != nil {
-		return *why
+	for _, held := range []*atomic.Pointer[error]{&s.unrecovered, &s.journalHeld, &s.filesHeld} {
+		if why := held.Load(); why != nil {
+			return *why
+		}
 	}
 	select {
 	case <-s.stopped:
@@ -140,6 +166,7 @@ func (s *Store) fail(err error) {
 	if s.failed.CompareAndSwap(nil, &err) {
 		s.count.failures.Add(1)
 		s.queue.close(err)
+		close(s.failing)
 	}
 }
 

@@ -1,0 +1,202 @@
+package logstore
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/dalog-project/dalog/internal/wal"
+)
+
+// settle gives every file of the folder its place, creates what is missing and
+// makes all of it durable.
+func (r *recovery) settle() error {
+	s := r.s
+	for _, log := range s.router.files() {
+		if log.number.Load() == 0 {
+			log.number.Store(r.from.next)
+			r.from.next++
+			log.base.Store(s.parts.next(log.name))
+		}
+		if log.opened != nil || r.settled[log] {
+			continue
+		}
+		if err := s.settleFile(log); err != nil {
+			return err
+		}
+	}
+	if err := s.createStandard(); err != nil {
+		return err
+	}
+	return s.folder.syncDirty()
+}
+
+// settleFile sets the place of a file that recovery did not have to open: at the
+// end of what has the name, unless it is where it was.
+func (s *Store) settleFile(log *logFile) error {
+	p := log.position
+	id, err := s.folder.fs.Identify(log.name)
+	if err != nil {
+		return ignoreMissing(err)
+	}
+	h, err := s.folder.fs.OpenFile(log.name, os.O_RDONLY, 0)
+	if err != nil {
+		return ignoreRefusal(log.name, ignoreMissing(err))
+	}
+	defer h.Close()
+	info, err := h.Stat()
+	if err != nil {
+		return err
+	}
+	p.identity, p.size, p.base = id, info.Size, log.base.Load()
+	if p.anchor, err = anchorAt(h, p.size); err != nil {
+		return err
+	}
+	log.marking.Lock()
+	log.position = p
+	log.marking.Unlock()
+	log.durable = p
+	return nil
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// begin makes the checkpoint of what was recovered, and a new log behind it.
+func (s *Store) begin(r *recovery) error {
+	s.id = r.from.store
+	c := &checkpoint{store: s.id, lock: s.lockID, lsn: r.last, next: r.from.next}
+	c.files, c.sources = s.router.entries(), s.sources.snapshot()
+	for range 2 { // the one before is as good then
+		if err := c.write(s.state); err != nil {
+			return err
+		}
+	}
+	size, err := s.segmentSize()
+	if err != nil {
+		return err
+	}
+	logs, err := s.state.Sub(walDir)
+	if err != nil {
+		return err
+	}
+	opt := wal.Options{Store: s.id, SegmentSize: size}
+	log, err := wal.Create(logs, opt, r.last+1)
+	if err != nil {
+		return errors.Join(err, logs.Close())
+	}
+	j := &s.journal
+	j.log, j.last, j.synced = log, r.last, r.last
+	j.size = size
+	j.limit = int(min(opt.MaxRecord(), 2*maxGroup))
+	j.numbers.Store(r.from.next)
+	s.maxRange = min(maxGroup, j.limit)
+	s.pending.through, s.trimTo = r.last, r.last
+	s.opened = []any{"id", fmt.Sprintf("%x", s.id), "new", r.fresh, "records_recovered", r.last - r.from.lsn, "sources", len(r.sources)}
+	return nil
+}
+
+// segmentSize is that of the write-ahead log: a small file system gets a small
+// one.
+func (s *Store) segmentSize() (int64, error) {
+	if s.cfg.segmentSize > 0 {
+		return s.cfg.segmentSize, nil
+	}
+	space, err := s.state.Free()
+	if err != nil {
+		return 0, err
+	}
+	const least, most = 1 << 20, 64 << 20
+	return min(max(int64(space.TotalBytes/16), least), most), nil
+}
+
+// foreignState says that the state is not that of the files beside it. Without a
+// reason it is only to be read again.
+type foreignState struct{ why string }
+
+func (e *foreignState) Error() string { return e.why }
+
+// belongs tells whether the checkpoint is of this folder and these files: a
+// *foreignState if not.
+func (s *Store) belongs(c *checkpoint) error {
+	if !c.lock.Same(s.lockID) {
+		return &foreignState{"the state folder is a copy of the one that it was"}
+	}
+	known, replaced := 0, 0
+	for i := range c.files {
+		f := &c.files[i]
+		id, err := s.folder.fs.Identify(f.name)
+		switch {
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
+			return err
+		case err == nil && id.Same(f.identity):
+			known++
+			continue
+		}
+		r := recovery{s: s}
+		name, err := r.search(&redo{name: f.name, at: f.placement})
+		if err != nil {
+			return err
+		}
+		if name != "" {
+			known++
+			continue
+		}
+		if info, err := s.folder.fs.Lstat(f.name); err == nil && info.Size > 0 {
+			replaced++
+		}
+	}
+	if known == 0 && replaced > 0 {
+		return &foreignState{"none of the log files is one that it was"}
+	}
+	return nil
+}
+
+// setAside moves the state to a folder of its own.
+func (s *Store) setAside(why string) error {
+	if why == "" {
+		return nil
+	}
+	dir := "aside-" + time.Now().UTC().Format("20060102T150405.000000000")
+	if err := s.state.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	for _, name := range []string{walDir, checkpointName, checkpointOld, checkpointNew} {
+		if err := s.state.Rename(name, dir+"/"+name); ignoreMissing(err) != nil {
+			return err
+		}
+	}
+	if err := errors.Join(s.state.SyncDir(dir), s.state.SyncDir(".")); err != nil {
+		return err
+	}
+	s.log.Error("the state does not belong to the files of the log folder and is set aside; a new store begins behind what is there, and forwarders go on where they are",
+		"why", why, "set_aside", dir)
+	return s.makeState()
+}
+
+// files are all files known, by name.
+func (r *router) files() []*logFile {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	files := make([]*logFile, 0, len(r.names))
+	for _, f := range r.names {
+		files = append(files, f)
+	}
+	slices.SortFunc(files, func(a, b *logFile) int { return cmp.Compare(a.name, b.name) })
+	return files
+}
+
+// restore returns the file of this name, which the state tells of.
+func (r *router) restore(name string) *logFile {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.add(name)
+}

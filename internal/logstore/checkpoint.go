@@ -1,0 +1,91 @@
+package logstore
+
+import (
+	"errors"
+	"time"
+
+	"github.com/dalog-project/dalog/internal/vfs"
+)
+
+// checkpointEvery is how long what is in the files may need the write-ahead log
+// to be safe. A checkpoint comes earlier once the log has grown by a segment.
+const checkpointEvery = 5 * time.Second
+
+// checkpointLoop makes checkpoints until stop is closed.
+func (s *Store) checkpointLoop(stop <-chan struct{}) {
+	const look = 100 * time.Millisecond
+	tick := time.NewTicker(look)
+	defer tick.Stop()
+	last := time.Now()
+	for s.failure() == nil {
+		select {
+		case now := <-tick.C:
+			grown := s.journal.growth()
+			if grown == 0 || grown < s.journal.size && now.Sub(last) < checkpointEvery {
+				continue
+			}
+			last = now
+			if err := s.checkpoint(); err != nil {
+				s.fail(err)
+			}
+		case <-s.failing:
+		case <-stop:
+			return
+		}
+	}
+}
+
+// checkpoint makes the files durable and then lets the write-ahead log forget
+// what it held of them. It holds nothing up. Without room for it everything
+// stays as it was, for the next one.
+func (s *Store) checkpoint() error {
+	s.checkpointing.Lock()
+	defer s.checkpointing.Unlock()
+	grown := s.journal.growth()
+	c := &checkpoint{store: s.id, lock: s.lockID, lsn: s.pending.applied()}
+	if err := s.folder.syncDirty(); err != nil {
+		return err
+	}
+	c.files = s.router.entries()
+	c.sources = s.sources.snapshot()
+	c.next = s.journal.numbers.Load()
+	// What the sources and files were taken from must not be lost before this.
+	if _, err := s.journal.sync(); err != nil {
+		return err
+	}
+	err := c.write(s.state)
+	if vfs.IsFull(err) {
+		if s.checkpointAlarm.due() {
+			s.log.Error("no room for a checkpoint: the write-ahead log grows on", "error", err)
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s.count.checkpoints.Add(1)
+	through := s.trimTo
+	s.trimTo = c.lsn
+	return errors.Join(s.journal.trim(through, grown))
+}
+
+// entries is what a checkpoint tells of the files.
+func (r *router) entries() []fileEntry {
+	r.mu.Lock()
+	files := make([]*logFile, 0, len(r.names))
+	for _, f := range r.names {
+		files = append(files, f)
+	}
+	r.mu.Unlock()
+	entries := make([]fileEntry, 0, len(files))
+	for _, f := range files {
+		number := f.number.Load()
+		if number == 0 {
+			continue
+		}
+		f.syncing.Lock()
+		entries = append(entries, fileEntry{number, f.name, f.durable})
+		f.syncing.Unlock()
+	}
+	return entries
+}

@@ -1,0 +1,165 @@
+package logstore
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/dalog-project/dalog/internal/vfs"
+)
+
+// maxCompare bounds how much of a file is compared with the log: what the log
+// holds is never further from the file's end than others have written since.
+const maxCompare = 512 << 20
+
+// readEnd reads the file from offset from on, or as much of its end as is
+// compared, beginning with a line.
+func readEnd(h vfs.File, from int64) (b []byte, start int64, err error) {
+	info, err := h.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
+	start = max(from, info.Size-maxCompare)
+	b = make([]byte, max(0, info.Size-start))
+	if n, err := h.ReadAt(b, start); n < len(b) {
+		return nil, 0, fmt.Errorf("read the end of the file: %w", errors.Join(err, errShort))
+	}
+	if start > from {
+		n := lineLength(b)
+		b, start = b[n:], start+int64(n)
+	}
+	return b, start, nil
+}
+
+var errShort = errors.New("the file became shorter meanwhile")
+
+// mend makes want part of the open file log, from at on.
+func (r *recovery) mend(log *logFile, at located, want []byte) error {
+	s := r.s
+	have, start, err := readEnd(log.handle, at.from)
+	if err != nil {
+		return err
+	}
+	fix := reconcile(have, want)
+	if err := r.fill(log.handle, log.name, start, fix); err != nil {
+		return err
+	}
+	end := log.position.own
+	log.marking.Lock()
+	log.position.size = start + int64(len(have))
+	log.marking.Unlock()
+	log.end = log.position.size
+	s.folder.wrote(log)
+	if len(fix.finish) > 0 {
+		n, err := log.handle.Append([][]byte{fix.finish})
+		if err != nil {
+			return err
+		}
+		log.end += int64(n)
+	}
+	if len(fix.rest) > 0 {
+		if _, err := s.folder.append(log, [][]byte{fix.rest}, end-int64(len(fix.rest))); err != nil {
+			return err
+		}
+	}
+	log.marking.Lock()
+	log.position.own, log.position.size = end, log.end
+	log.marking.Unlock()
+	if missing := len(fix.finish) + len(fix.rest); missing > 0 {
+		s.log.Info("lines of the write-ahead log added to their file", "file", log.name, "bytes", missing, "there_already", fix.found)
+	}
+	return nil
+}
+
+// mendElsewhere mends the file in which the own stream was last placed and which
+// has another name by now. It gives what belongs to the next one.
+func (r *recovery) mendElsewhere(f *redo, at located, want []byte) (rest []byte, err error) {
+	h, err := r.s.folder.fs.OpenFile(at.elsewhere, os.O_RDWR, 0)
+	if err != nil {
+		return want, ignoreRefusal(at.elsewhere, err)
+	}
+	defer h.Close()
+	have, start, err := readEnd(h, at.elsewhereFrom)
+	if err != nil {
+		return nil, err
+	}
+	fix := reconcile(have, want)
+	if err := r.fill(h, strings.ReplaceAll(at.elsewhere, "/", "_"), start, fix); err != nil {
+		return nil, err
+	}
+	if len(fix.finish) > 0 {
+		if _, err := h.Append([][]byte{fix.finish}); err != nil {
+			return nil, err
+		}
+	}
+	return fix.rest, h.Datasync()
+}
+
+// fill overwrites what was lost, after what can be read of it is safe in the
+// state folder.
+func (r *recovery) fill(h vfs.File, name string, start int64, fix repair) error {
+	var saved []byte
+	lost := 0
+	for _, f := range fix.fills {
+		lost += len(f.data) - f.ours
+		if !explains(f.data[:f.ours], f.lost) {
+			saved = fmt.Appendf(saved, "# %d bytes at offset %d\n", len(f.lost), start+f.off)
+			saved = append(append(saved, f.lost...), '\n')
+		}
+	}
+	file := ""
+	if len(saved) > 0 {
+		var err error
+		if file, err = r.save(name, saved); err != nil {
+			return err
+		}
+	}
+	for _, f := range fix.fills {
+		if _, err := h.WriteAt(f.data, start+f.off); err != nil {
+			return err
+		}
+	}
+	if lost > 0 {
+		r.s.log.Warn("bytes of others were lost when the power failed: a line in the file says where", "file", name, "bytes", lost, "what_is_left_of_them", file)
+	}
+	return nil
+}
+
+// explains tells whether lost is data, but for what is NUL.
+func explains(data, lost []byte) bool {
+	for i, c := range lost {
+		if c != 0 && (i >= len(data) || c != data[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// save keeps b in the state folder, durable on return.
+func (r *recovery) save(name string, b []byte) (file string, err error) {
+	state := r.s.state
+	for i := 0; ; i++ {
+		file = fmt.Sprintf("%s/%s.%d", recoveredDir, name, r.last)
+		if i > 0 {
+			file = fmt.Sprintf("%s.%d", file, i)
+		}
+		var h vfs.File
+		h, err = state.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		_, err = h.WriteAt(b, 0)
+		if err == nil {
+			err = h.Datasync()
+		}
+		if err = errors.Join(err, h.Close()); err == nil {
+			err = state.SyncDir(recoveredDir)
+		}
+		return file, err
+	}
+}

@@ -1,0 +1,330 @@
+package logstore
+
+import (
+	"bytes"
+	"fmt"
+	"sort"
+)
+
+// A repair says how the end of a file becomes what it should be. The file keeps
+// every byte that it has, but those overwritten.
+type repair struct {
+	fills []fill // stretches to be overwritten, in order
+	// finish is what is missing of our line that the file ends with; rest is
+	// what is to be added behind that.
+	finish, rest []byte
+	found        int // bytes of ours that are there
+	foreign      int // whole lines of others
+}
+
+// fill replaces the bytes from off on, which were lost when the power failed.
+type fill struct {
+	off  int64
+	data []byte
+	lost []byte // what the file has there
+	ours int    // how much of data is ours; the rest says that something was lost
+}
+
+// reconcile compares have, the end of a file, with want, the bytes that were to
+// be added there, line by line. Others may have added lines in between; what was
+// not durable when the power failed may be NUL, or missing at the end.
+//
+// Ours are there once and in order when the repair is done, and so is every line
+// of others that is whole. A line of another's that is byte for byte one of ours
+// counts as ours as long as that one is not there otherwise: nothing tells them
+// apart.
+//
+//	have   ours 1 | foreign | ours 2 | NUL NUL NUL | foreign | ours 5 | our
+//	fills                            | ours 3 + 4  |
+//	finish                                                            | s 6
+//	rest                                                                    | ours 7
+func reconcile(have, want []byte) repair {
+	same := commonPrefix(have, want)
+	if same == len(have) {
+		line := 0
+		if same > 0 && want[same-1] != '\n' {
+			line = lineLength(want[same:])
+		}
+		return repair{found: same, finish: want[same : same+line], rest: want[same+line:]}
+	}
+	begin := bytes.LastIndexByte(have[:same], '\n') + 1
+	m := newMatch(have[begin:], want[begin:])
+	r, ok := m.inOrder()
+	if !ok {
+		r = m.unordered()
+	}
+	r.found += begin
+	for i := range r.fills {
+		r.fills[i].off += int64(begin)
+	}
+	return r
+}
+
+func commonPrefix(a, b []byte) int {
+	const block = 4 << 10
+	n := min(len(a), len(b))
+	i := 0
+	for i+block <= n && bytes.Equal(a[i:i+block], b[i:i+block]) {
+		i += block
+	}
+	for i < n && a[i] == b[i] {
+		i++
+	}
+	return i
+}
+
+// lineLength is the length of the line that b begins with, its end included.
+func lineLength(b []byte) int {
+	if i := bytes.IndexByte(b, '\n'); i >= 0 {
+		return i + 1
+	}
+	return len(b)
+}
+
+// match holds the lines of both sides.
+type match struct {
+	have   []byte
+	chunks []chunk
+
+	want    []byte
+	ends    []int          // of the lines of want
+	number  map[string]int // the number of each content of a line
+	repeats []int          // by number: how often it is wanted
+
+	next int // the first line of want that is not dealt with
+}
+
+// chunk is a stretch of have that ends with a line end, or with the file.
+type chunk struct {
+	start, end int
+	kind       chunkKind
+	number     int // of its content, if ours
+}
+
+type chunkKind byte
+
+const (
+	foreignLine chunkKind = iota
+	ourLine
+	withNUL
+	partial // the end of the file, without a line end
+)
+
+func newMatch(have, want []byte) *match {
+	m := &match{have: have, want: want, number: make(map[string]int)}
+	for at := 0; at < len(want); {
+		end := at + lineLength(want[at:])
+		n, known := m.number[string(want[at:end])]
+		if !known {
+			n = len(m.repeats)
+			m.number[string(want[at:end])] = n
+			m.repeats = append(m.repeats, 0)
+		}
+		m.repeats[n]++
+		m.ends = append(m.ends, end)
+		at = end
+	}
+	for at := 0; at < len(have); {
+		c := chunk{start: at, end: at + lineLength(have[at:])}
+		line := have[c.start:c.end]
+		n, ours := m.number[string(line)]
+		switch {
+		case bytes.IndexByte(line, 0) >= 0:
+			c.kind = withNUL
+		case ours:
+			c.kind, c.number = ourLine, n
+		case line[len(line)-1] != '\n':
+			c.kind = partial
+		}
+		m.chunks = append(m.chunks, c)
+		at = c.end
+	}
+	return m
+}
+
+// start is where line i of want begins.
+func (m *match) start(i int) int {
+	if i == 0 {
+		return 0
+	}
+	return m.ends[i-1]
+}
+
+func (m *match) line(i int) []byte { return m.want[m.start(i):m.ends[i]] }
+
+// inOrder makes the repair where all is as it was written, but for what is
+// damaged: between two damaged stretches our lines are consecutive ones of want.
+func (m *match) inOrder() (r repair, ok bool) {
+	m.next = 0
+	added := 0 // where in want begins what is to be added
+	for at := 0; at < len(m.chunks); {
+		first := at
+		for at < len(m.chunks) && m.chunks[at].kind != ourLine {
+			at++
+		}
+		run := at
+		for at < len(m.chunks) && m.chunks[at].kind != withNUL {
+			at++
+		}
+		gap, ours := m.chunks[first:run], m.chunks[run:at]
+		to := len(m.ends)
+		if len(ours) > 0 {
+			if to, ok = m.findRun(gap, ours); !ok {
+				return repair{}, false
+			}
+		}
+		added = m.fill(&r, gap, to, len(ours) == 0)
+		if len(ours) > 0 && m.next != to {
+			return repair{}, false
+		}
+		for _, c := range ours {
+			if c.kind == ourLine {
+				r.found += c.end - c.start
+				m.next++
+				added = m.start(m.next)
+			}
+		}
+	}
+	m.finish(&r, m.want[added:], added != m.start(m.next))
+	return r, true
+}
+
+// findRun finds the line of want that the first of our lines in run is: the
+// last one possible that leaves no more missing than the damaged stretches among
+// gap can have held.
+func (m *match) findRun(gap, run []chunk) (line int, ok bool) {
+	room := 0
+	for _, c := range gap {
+		if c.kind == withNUL {
+			room += c.end - c.start
+		}
+	}
+	from := m.start(m.next)
+	fit := sort.Search(len(m.ends)-m.next, func(i int) bool { return m.start(m.next+i)-from > room })
+	for i := m.next + fit - 1; i >= m.next; i-- {
+		if m.isRun(run, i) {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// isRun tells whether our lines in run are those of want from line i on.
+func (m *match) isRun(run []chunk, i int) bool {
+	for _, c := range run {
+		if c.kind != ourLine {
+			continue
+		}
+		if i == len(m.ends) || !bytes.Equal(m.have[c.start:c.end], m.line(i)) {
+			return false
+		}
+		i++
+	}
+	return true
+}
+
+// fill repairs the damaged stretches among gap with the lines before to; last
+// says that there is nothing of ours behind them. It gives where in want it
+// came to.
+func (m *match) fill(r *repair, gap []chunk, to int, last bool) (at int) {
+	for _, c := range gap {
+		if c.kind != withNUL {
+			continue
+		}
+		c.end = m.damageEnd(c, to)
+		from, room := m.start(m.next), c.end-c.start
+		for m.next < to && m.ends[m.next]-from <= room {
+			m.next++
+		}
+		n := m.start(m.next) - from
+		if last && c.end == len(m.have) && m.next < to {
+			// The file ends in the midst of ours, and so does what is put there.
+			n = room
+		}
+		ours := m.want[from : from+n : from+n]
+		r.fills = append(r.fills, fill{off: int64(c.start), data: append(ours, lostLine(room-n)...), lost: m.have[c.start:c.end], ours: n})
+		at = from + n
+	}
+	return max(at, m.start(m.next))
+}
+
+// damageEnd is where the damaged stretch c ends: behind the last NUL, unless the
+// text that follows is the end of one of our lines before to.
+func (m *match) damageEnd(c chunk, to int) int {
+	last := c.start + bytes.LastIndexByte(m.have[c.start:c.end], 0) + 1
+	text := m.have[last:c.end]
+	if len(text) == 0 || text[len(text)-1] != '\n' {
+		return c.end
+	}
+	for i := m.next; i < to && m.ends[i]-m.start(m.next) <= c.end-c.start; i++ {
+		if bytes.HasSuffix(m.line(i), text) {
+			return c.end
+		}
+	}
+	return last
+}
+
+// unordered makes the repair where somebody else has changed more than he could
+// by adding lines: each of ours that is not there is added.
+func (m *match) unordered() (r repair) {
+	m.next = 0
+	there := make([]int, len(m.repeats))
+	for _, c := range m.chunks {
+		switch {
+		case c.kind == ourLine && there[c.number] < m.repeats[c.number]:
+			there[c.number]++
+			r.found += c.end - c.start
+		case c.kind == withNUL:
+			c.end = m.damageEnd(c, len(m.ends))
+			r.fills = append(r.fills, fill{off: int64(c.start), data: lostLine(c.end - c.start), lost: m.have[c.start:c.end]})
+		}
+	}
+	var missing []byte
+	for i := range m.ends {
+		n := m.number[string(m.line(i))]
+		if there[n] > 0 {
+			there[n]--
+			continue
+		}
+		missing = append(missing, m.line(i)...)
+	}
+	m.finish(&r, missing, false)
+	return r
+}
+
+// finish tells what is to be added: missing, which begins in the midst of the
+// line that the file ends with if midst is set.
+func (m *match) finish(r *repair, missing []byte, midst bool) {
+	line := lineLength(missing)
+	if len(m.chunks) > 0 {
+		last := m.chunks[len(m.chunks)-1]
+		text := m.have[last.start:last.end]
+		if last.kind == partial && bytes.HasPrefix(missing[:line], text) {
+			missing, line, midst = missing[len(text):], line-len(text), true
+			r.found += len(text)
+		}
+	}
+	if !midst {
+		line = 0
+	}
+	r.finish, r.rest = missing[:line], missing[line:]
+	for _, c := range m.chunks {
+		if c.kind == foreignLine {
+			r.foreign++
+		}
+	}
+}
+
+// lostLine is a line of n bytes that says that there were others.
+func lostLine(n int) []byte {
+	if n == 0 {
+		return nil
+	}
+	b := bytes.Repeat([]byte{'.'}, n)
+	text := fmt.Sprintf("dalog: %d bytes were lost here when the power failed ", n)
+	if len(text) < n {
+		copy(b, text)
+	}
+	b[n-1] = '\n'
+	return b
+}

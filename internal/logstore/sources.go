@@ -1,0 +1,260 @@
+package logstore
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/dalog-project/dalog/internal/delivery"
+	"github.com/dalog-project/dalog/internal/syslog"
+)
+
+// SourceKey names a source: one incarnation of one file of one peer. Peer is
+// what the peer proved to be, so that nobody can speak for another's source.
+type SourceKey struct {
+	Peer string
+	ID   delivery.SourceID
+}
+
+// Position is how far a source is committed.
+type Position struct {
+	Offset int64  // bytes of the source before it are stored
+	Anchor uint32 // CRC-32C of the bytes before Offset, at most delivery.AnchorSize
+	Seen   int64  // Unix time of the last batch, in seconds
+}
+
+// Range says which bytes of a source the messages of one submission are.
+type Range struct {
+	Key    SourceKey
+	Start  int64
+	Before uint32  // anchor at Start
+	Ends   []int64 // by message: the offset at which it ends, ascending
+	After  uint32  // anchor at the last of Ends
+}
+
+func (r *Range) end() int64 {
+	if len(r.Ends) == 0 {
+		return r.Start
+	}
+	return r.Ends[len(r.Ends)-1]
+}
+
+// PositionError says that a range does not go on where the source stands.
+// Nothing of it was taken.
+type PositionError struct {
+	Key       SourceKey
+	Start     int64
+	Committed int64 // where the source is to go on
+	// Content says that Start fits, and that the content before it, or the whole
+	// range, is not what is stored: another file, or one that was rewritten.
+	Content bool
+}
+
+func (e *PositionError) Error() string {
+	if e.Content {
+		return fmt.Sprintf("source %s: the content is not that of the source, which stands at %d", e.Key.ID, e.Committed)
+	}
+	return fmt.Sprintf("source %s: range begins at %d, the source stands at %d", e.Key.ID, e.Start, e.Committed)
+}
+
+// ErrRangeTooLarge says that what a range makes does not fit into one record of
+// the write-ahead log.
+var ErrRangeTooLarge = errors.New("batch is too large: send fewer lines at a time")
+
+// sources is the table of positions.
+type sources struct {
+	mu sync.Mutex // protects at, and durable of all
+	at map[SourceKey]*source
+}
+
+// source is where one source stands.
+type source struct {
+	mu       sync.Mutex // held while a range is queued, so that ranges are queued in order
+	accepted advance    // the last one queued; from is of no use
+	durable  Position   // what is committed
+}
+
+// lock gives the source with its lock held; nil for one that is unknown, unless
+// it is to begin.
+func (t *sources) lock(key SourceKey, begin bool) *source {
+	for {
+		t.mu.Lock()
+		src := t.at[key]
+		if src == nil && begin {
+			src = new(source)
+			t.at[key] = src
+		}
+		t.mu.Unlock()
+		if src == nil {
+			return nil
+		}
+		src.mu.Lock()
+		t.mu.Lock()
+		same := t.at[key] == src
+		t.mu.Unlock()
+		if same {
+			return src
+		}
+		src.mu.Unlock() // forgotten meanwhile
+	}
+}
+
+// SubmitRange is [Store.Submit] for messages that are bytes of a source: they
+// and the new position are committed as one. A range that begins before the
+// position loses the messages that end at or before it; what is left may be
+// nothing, and is confirmed in its turn. One that begins behind it, or whose
+// content does not fit, is a *PositionError.
+func (s *Store) SubmitRange(ctx context.Context, received time.Time, r Range, msgs []syslog.Message, committed func(error)) error {
+	if len(r.Ends) != len(msgs) || r.Start < 0 || !slices.IsSorted(r.Ends) || len(r.Ends) > 0 && r.Ends[0] < r.Start {
+		return fmt.Errorf("source %s: the ends of the range's messages are not in order", r.Key.ID)
+	}
+	charge := int64(sizeEstimate(msgs) + batchOverhead)
+	if err := s.budget.acquire(ctx, charge); err != nil {
+		return err
+	}
+	src := s.sources.lock(r.Key, r.Start == 0)
+	if src == nil {
+		s.budget.adjust(-charge)
+		return &PositionError{Key: r.Key, Start: r.Start}
+	}
+	defer src.mu.Unlock()
+	if err := r.check(src.accepted); err != nil {
+		s.budget.adjust(-charge)
+		return err
+	}
+	skip, _ := slices.BinarySearch(r.Ends, src.accepted.to+1)
+	msgs, r.Ends = msgs[skip:], r.Ends[skip:]
+	b := s.newBatch(received, msgs, charge)
+	if len(b.data) > s.maxRange {
+		s.dropBatch(b)
+		return ErrRangeTooLarge
+	}
+	b.committed = committed
+	if len(msgs) > 0 {
+		b.sourced = true
+		b.advance = advance{key: r.Key, from: max(r.Start, src.accepted.to), to: r.end(), anchor: r.After}
+	}
+	if err := s.queue.push(b); err != nil {
+		s.dropBatch(b)
+		return err
+	}
+	if b.sourced {
+		src.accepted = b.advance
+	}
+	return nil
+}
+
+// check compares the range with where its source stands.
+func (r *Range) check(now advance) error {
+	switch refusal := (&PositionError{Key: r.Key, Start: r.Start, Committed: now.to}); {
+	case r.Start > now.to:
+		return refusal
+	case r.Start == now.to && now.to > 0 && r.Before != now.anchor,
+		r.Start < now.to && r.end() == now.to && r.After != now.anchor:
+		refusal.Content = true
+		return refusal
+	}
+	return nil
+}
+
+// Position is where the source stands for good: what is before it is not lost
+// any more by anything the Store survives. ok is false for an unknown source.
+func (s *Store) Position(key SourceKey) (p Position, ok bool) {
+	s.sources.mu.Lock()
+	defer s.sources.mu.Unlock()
+	src := s.sources.at[key]
+	if src == nil {
+		return Position{}, false
+	}
+	return src.durable, true
+}
+
+// Forget takes a source out of the table, as if it had never been; done is
+// called as committed of [Store.Submit] is. Ranges of it that are still on their
+// way count as before it.
+func (s *Store) Forget(ctx context.Context, key SourceKey, done func(error)) error {
+	if err := s.budget.acquire(ctx, batchOverhead); err != nil {
+		return err
+	}
+	b := s.newBatch(time.Time{}, nil, batchOverhead)
+	b.committed = done
+	if src := s.sources.lock(key, false); src != nil {
+		defer src.mu.Unlock()
+		b.forget, b.advance.key = true, key
+		src.accepted = advance{}
+	}
+	if err := s.queue.push(b); err != nil {
+		s.dropBatch(b)
+		return err
+	}
+	return nil
+}
+
+// commit notes that the batches are durable as far as they are to be.
+func (t *sources) commit(batches []*batch, now int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, b := range batches {
+		switch src := t.at[b.advance.key]; {
+		case b.sourced:
+			src.durable = Position{Offset: b.advance.to, Anchor: b.advance.anchor, Seen: now}
+		case b.forget && src != nil:
+			src.durable = Position{}
+		}
+	}
+}
+
+// prune takes a forgotten source out of the table, unless it began again.
+func (t *sources) prune(key SourceKey) {
+	src := t.lock(key, false)
+	if src == nil {
+		return
+	}
+	defer src.mu.Unlock()
+	if src.accepted.to == 0 {
+		t.mu.Lock()
+		delete(t.at, key)
+		t.mu.Unlock()
+	}
+}
+
+// Source is one line of the list of sources.
+type Source struct {
+	SourceKey
+	Position
+}
+
+// Sources lists all sources, by peer and id.
+func (s *Store) Sources() []Source {
+	entries := s.sources.snapshot()
+	list := make([]Source, len(entries))
+	for i, e := range entries {
+		list[i] = Source{e.key, e.Position}
+	}
+	slices.SortFunc(list, func(a, b Source) int {
+		return cmp.Or(cmp.Compare(a.Peer, b.Peer), slices.Compare(a.ID[:], b.ID[:]))
+	})
+	return list
+}
+
+// snapshot is the positions as committed.
+func (t *sources) snapshot() []sourceEntry {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	list := make([]sourceEntry, 0, len(t.at))
+	for key, src := range t.at {
+		if src.durable != (Position{}) {
+			list = append(list, sourceEntry{key, src.durable})
+		}
+	}
+	return list
+}
+
+// restore sets the position of a source that was read from the disk.
+func (t *sources) restore(key SourceKey, p Position) {
+	t.at[key] = &source{accepted: advance{key: key, to: p.Offset, anchor: p.Anchor}, durable: p}
+}
