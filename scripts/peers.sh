@@ -2,10 +2,11 @@
 # Brings the programs that the tests run dalog against, and prints one line for
 # each: where it is, or what is missing and which tests that leaves out.
 #
-#   syslog-ng, rsyslog    fetched and unpacked below $DALOG_CACHE/peers (default
-#                         .cache/peers in the checkout); nothing of them is
+#   syslog-ng, rsyslog,   fetched and unpacked below $DALOG_CACHE/peers (default
+#   logrotate             .cache/peers in the checkout); nothing of them is
 #                         installed or started on the system
-#   python3, curl, logger installed by apt when missing and run as root
+#   python3, curl, logger, strace, mkfs.ext4, mkfs.xfs
+#                         installed by apt when missing and run as root
 #
 # Needs Debian or a relative of it; elsewhere the tests use what is installed.
 # Exit code 0, or with CI=true 1 when anything is missing.
@@ -100,5 +101,9 @@ daemon rsyslog rsyslogd -v "interop with rsyslog" rsyslog rsyslog-relp
 tool logger bsdutils "interop with util-linux logger"
 tool python3 python3 "interop with Python's SysLogHandler, the Logs page"
 tool curl curl "reading with curl"
+daemon logrotate logrotate --version "log files rotated by logrotate" logrotate
+tool strace strace "faults at system calls"
+tool mkfs.ext4 e2fsprogs "loss of power and full disks on ext4"
+tool mkfs.xfs xfsprogs "loss of power on xfs"
 
 if [ "$missing" = 1 ] && [ "${CI:-}" = true ]; then exit 1; fi

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/netip"
 	"strconv"
@@ -38,6 +39,8 @@ type flags struct {
 	TLSKey       string   `name:"tls-key" group:"TLS" placeholder:"FILE" help:"Its private key (PEM)."`
 	TLSClientCA  string   `name:"tls-client-ca" group:"TLS" placeholder:"FILE" help:"Require every TLS sender to show a certificate of this CA (PEM)."`
 	TLSAllowName []string `name:"tls-allow-name" group:"TLS" placeholder:"NAME" help:"Require one of these names in the sender's certificate: DNS name, *.DOMAIN or IP address, in subjectAltName, or in the common name where there is none. Repeatable."`
+
+	keepFlags
 
 	HTTP      []httpAddr `name:"http" group:"Reading" placeholder:"ADDR" help:"Where to serve the log files over HTTP, by default :8080 and :8082. Repeatable. A taken port is tried again while another one works."`
 	ReadyFile string     `group:"Reading" placeholder:"FILE" default:"/var/run/docassemble/ready" help:"The health check with ready=1 fails until this file exists. 'none': always ready."`
@@ -122,7 +125,7 @@ func (f *flags) check() error {
 	case f.MaxMessage < 1<<10 || f.MaxMessage > 64<<20:
 		return fmt.Errorf("--max-message must be from 1KiB to 64MiB")
 	}
-	return nil
+	return f.keepFlags.check()
 }
 
 func (f *flags) syslogEndpoints(activated bool) []syslogsrv.Endpoint {
@@ -227,18 +230,18 @@ func (z *zoneRule) UnmarshalText(b []byte) (err error) {
 	return nil
 }
 
-// byteSize is a number of bytes, written plainly or as 64KiB or 1MiB.
-type byteSize int
+// byteSize is a number of bytes, written plainly or as 64KiB, 1MiB and so on.
+type byteSize int64
 
 func (n *byteSize) UnmarshalText(b []byte) error {
 	s := string(b)
-	digits := strings.TrimRight(s, "KMiBkmb")
-	unit, ok := map[string]int{"": 1, "b": 1, "k": 1 << 10, "kib": 1 << 10, "m": 1 << 20, "mib": 1 << 20}[strings.ToLower(s[len(digits):])]
-	v, err := strconv.ParseUint(digits, 10, 31)
-	if err != nil || !ok {
+	digits := strings.TrimRight(s, "KMGTiBkmgtb")
+	shift, ok := map[string]int{"": 0, "b": 0, "k": 10, "kib": 10, "m": 20, "mib": 20, "g": 30, "gib": 30, "t": 40, "tib": 40}[strings.ToLower(s[len(digits):])]
+	v, err := strconv.ParseUint(digits, 10, 63)
+	if err != nil || !ok || v > math.MaxInt64>>shift {
 		return fmt.Errorf("%q is not a size such as 65536, 64KiB or 1MiB", s)
 	}
-	*n = byteSize(int(v) * unit)
+	*n = byteSize(v << shift)
 	return nil
 }
 

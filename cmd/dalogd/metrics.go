@@ -131,6 +131,10 @@ var storeCounters = []struct {
 	{desc("files_shrunk_total", "Log files found truncated by others."), func(s *logstore.Stats) int64 { return s.Shrunk }},
 	{desc("lines_mended_total", "Line ends added behind partial lines of others."), func(s *logstore.Stats) int64 { return s.Mended }},
 	{desc("intake_holds_total", "Times that a full disk stopped the intake."), func(s *logstore.Stats) int64 { return s.Holds }},
+	{desc("files_rotated_total", "Log files closed as a part."), func(s *logstore.Stats) int64 { return s.Rotated }},
+	{desc("parts_compressed_total", "Closed parts compressed."), func(s *logstore.Stats) int64 { return s.Packed }},
+	{desc("parts_removed_total", "Closed parts removed to keep the limits."), func(s *logstore.Stats) int64 { return s.Evicted }},
+	{desc("parts_removed_bytes_total", "What removed parts had on the disk."), func(s *logstore.Stats) int64 { return s.EvictedBytes }},
 	{desc("store_failures_total", "Disk errors that stopped the store for good."), func(s *logstore.Stats) int64 { return s.Failures }},
 }
 
@@ -140,6 +144,8 @@ var storeGauges = []struct {
 }{
 	{desc("files", "Log files."), func(s *logstore.Stats) int64 { return s.Files }},
 	{desc("files_open", "Log files held open for writing."), func(s *logstore.Stats) int64 { return s.OpenFiles }},
+	{desc("parts", "Closed parts of log files."), func(s *logstore.Stats) int64 { return s.Parts }},
+	{desc("parts_bytes", "What closed parts have on the disk."), func(s *logstore.Stats) int64 { return s.PartBytes }},
 	{desc("uncommitted_bytes", "Bytes taken and not yet committed."), func(s *logstore.Stats) int64 { return s.Uncommitted }},
 	{desc("intake_held", "1 while a full disk stops the intake."), func(s *logstore.Stats) int64 {
 		if s.Held {

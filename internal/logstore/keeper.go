@@ -3,6 +3,7 @@ package logstore
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"maps"
 	"os"
 	"runtime"
@@ -18,6 +19,8 @@ import (
 const (
 	// keepEvery is how often the parts are looked at, rotations aside.
 	keepEvery = time.Minute
+	// evictEvery is how often the limits are looked at while there is work.
+	evictEvery = time.Second
 	// packNice is the nice value of the thread that compresses.
 	packNice = 10
 )
@@ -82,40 +85,55 @@ func lowPriority() {
 	_, _, _ = unix.Syscall(unix.SYS_IOPRIO_SET, whoProcess, 0, classIdle)
 }
 
-// keep evicts and compresses until there is nothing left to do.
+// keep evicts, and compresses the parts that are not.
 func (s *Store) keep(ctx context.Context) {
-	for ctx.Err() == nil {
-		s.evict(false)
-		name, part, ok := s.keeper.next(s.parts.all())
-		if !ok {
+	s.evict(false)
+	evicted := time.Now()
+	for _, w := range s.keeper.unpacked(s.parts.all()) {
+		if ctx.Err() != nil {
 			return
 		}
-		if err := s.pack(ctx, name, part); err != nil && ctx.Err() == nil {
-			s.keeper.postponed[part.path(name)] = time.Now().Add(keepEvery)
-			if errors.Is(err, errWritten) {
-				s.log.Info("a closed part is compressed when nobody writes to it any more: the program that has it open should open the log file anew", "part", part.path(name))
-				continue
-			}
-			s.log.Error("a closed part cannot be compressed: it stays as it is for now", "part", part.path(name), "error", err)
+		if time.Since(evicted) > evictEvery {
+			s.evict(false)
+			evicted = time.Now()
 		}
+		err := s.pack(ctx, w.name, w.part)
+		if err == nil || ctx.Err() != nil || errors.Is(err, fs.ErrNotExist) {
+			continue // or the part has gone meanwhile
+		}
+		s.keeper.postponed[w.part.path(w.name)] = time.Now().Add(keepEvery)
+		if errors.Is(err, errWritten) {
+			s.log.Info("a closed part is compressed when nobody writes to it any more: the program that has it open should open the log file anew", "part", w.part.path(w.name))
+			continue
+		}
+		s.log.Error("a closed part cannot be compressed: it stays as it is for now", "part", w.part.path(w.name), "error", err)
 	}
 }
 
-// next is the part to be compressed next, the one written to longest ago.
-func (k *keeper) next(all map[string][]logPart) (name string, part logPart, ok bool) {
+// work is a part to be compressed.
+type work struct {
+	name string
+	part logPart
+}
+
+// unpacked are the parts to be compressed, those first that were written to
+// longest ago.
+func (k *keeper) unpacked(all map[string][]logPart) []work {
 	now := time.Now()
 	maps.DeleteFunc(k.postponed, func(_ string, until time.Time) bool { return now.After(until) })
-	for n, parts := range all {
+	var list []work
+	for name, parts := range all {
 		for _, p := range parts {
-			if p.packed || p.turning || p.broken || ok && !p.modified.Before(part.modified) {
+			if p.packed || p.turning || p.broken {
 				continue
 			}
-			if _, wait := k.postponed[p.path(n)]; !wait {
-				name, part, ok = n, p, true
+			if _, wait := k.postponed[p.path(name)]; !wait {
+				list = append(list, work{name, p})
 			}
 		}
 	}
-	return name, part, ok
+	slices.SortFunc(list, func(a, b work) int { return a.part.modified.Compare(b.part.modified) })
+	return list
 }
 
 // errWritten says that another process still writes to a closed part.

@@ -49,7 +49,7 @@ type daemon struct {
 func (s *setup) start() *daemon {
 	s.t.Helper()
 	args := append(append([]string{}, s.wrap...), dalogdPath,
-		"--log-dir", s.dir, "--syslog", "tcp:"+s.addr, "--http", "127.0.0.1:0", "--ready-file", "none")
+		"--log-dir", s.dir, "--syslog", "tcp:"+s.addr, "--http", "127.0.0.1:0", "--ready-file", "none", "--keep-free", "0")
 	if s.state != "" {
 		args = append(args, "--state-dir", s.state)
 	}

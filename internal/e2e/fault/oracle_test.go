@@ -23,7 +23,9 @@ import (
 // without a gap but where a connection ended. No line is damaged, and there
 // is nothing in the files that nobody sent.
 type law struct {
-	gaps bool // acknowledged lines may be missing; they are counted
+	gaps     bool // acknowledged lines may be missing; they are counted
+	headless bool // the same for those before the first that is there of a source in a file
+	others   bool // lines of other sources are let pass
 }
 
 // account is what an oracle found.
@@ -31,6 +33,7 @@ type account struct {
 	files, lines           int
 	lost, duplicated       int
 	repeated               int // lines there more than once that were also sent more than once
+	gone                   int // lines before the first of a source in a file
 	disordered, unreadable int
 	problems               []string
 }
@@ -122,7 +125,11 @@ func (l *load) auditFile(dir, program string, rule law, seen [][]uint16, a *acco
 			line, rest, _ := bytes.Cut(data, []byte("\n"))
 			data = rest
 			source, seq, err := parseLine(line)
-			if err == nil && (source >= len(l.sources) || seq >= len(seen[source])) {
+			source -= l.first
+			if rule.others && (source < 0 || source >= len(l.sources)) {
+				continue
+			}
+			if err == nil && (source < 0 || source >= len(l.sources) || seq >= len(seen[source])) {
 				err = errors.New("it was never sent")
 			}
 			if err == nil && l.sources[source].programs[seq%len(l.sources[source].programs)] != program {
@@ -134,9 +141,16 @@ func (l *load) auditFile(dir, program string, rule law, seen [][]uint16, a *acco
 				continue
 			}
 			a.lines++
-			seen[source][seq]++
 			s := l.sources[source]
 			step := len(s.programs)
+			if rule.headless && last[source] < 0 {
+				for before := seq % step; before < seq; before += step {
+					seen[source][before] = 1
+					a.gone++
+				}
+				last[source] = seq - step
+			}
+			seen[source][seq]++
 			if seq != last[source]+step && !s.startsWithin(seq, step) && !(rule.gaps && seq > last[source]) {
 				a.disordered++
 				a.problem("%s:%d: line %d of source %d behind line %d, and no connection began there", name, number, seq, source, last[source])

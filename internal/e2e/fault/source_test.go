@@ -231,6 +231,7 @@ func pause(ctx context.Context, d time.Duration) {
 // load are sources that send at the same time.
 type load struct {
 	t       *testing.T
+	first   int // id of the first source; the others follow
 	sources []*source
 }
 
@@ -240,17 +241,18 @@ type mix struct {
 	programs    int    // files that each of them writes to
 	prefix      string // of the programs' names; default "p"
 	window      int    // RELP messages under way; default 64
+	first       int    // id of the first source
 }
 
 // startLoad starts the sources; they end with the test at the latest.
 func startLoad(t *testing.T, addr string, m mix) *load {
 	t.Helper()
-	l := &load{t: t}
+	l := &load{t: t, first: m.first}
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
 	t.Cleanup(func() { cancel(); group.Wait() })
 	for i := range m.relp + m.plain {
-		s := &source{id: i, plain: i >= m.relp, window: cmp.Or(m.window, 64), limit: math.MaxInt, wake: make(chan struct{}, 1)}
+		s := &source{id: m.first + i, plain: i >= m.relp, window: cmp.Or(m.window, 64), limit: math.MaxInt, wake: make(chan struct{}, 1)}
 		for p := range m.programs {
 			s.programs = append(s.programs, fmt.Sprintf("%s%02d", cmp.Or(m.prefix, "p"), (p+i)%m.programs))
 		}

@@ -26,10 +26,11 @@ type Peer struct {
 var daemons = map[string]struct{ program, plugin string }{
 	"syslog-ng": {"usr/sbin/syslog-ng", "usr/lib/syslog-ng/*/libaffile.so"},
 	"rsyslog":   {"usr/sbin/rsyslogd", "usr/lib/*/rsyslog/imtcp.so"},
+	"logrotate": {"usr/sbin/logrotate", "usr/sbin/logrotate"}, // which has none
 }
 
-// Find returns the peer of that name: "syslog-ng", "rsyslog", or any program in
-// the path. The error says what to do to get it.
+// Find returns the peer of that name: "syslog-ng", "rsyslog", "logrotate", or any
+// program in the path. The error says what to do to get it.
 func Find(name string) (*Peer, error) {
 	daemon, unpacked := daemons[name]
 	if !unpacked {

@@ -1,0 +1,111 @@
+package fault
+
+import (
+	"fmt"
+	"path/filepath"
+	"sort"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// changing are the system calls by which dalogd changes files.
+var changing = []string{"openat", "mkdirat", "fallocate", "pwrite64", "pwritev", "pwritev2", "fdatasync", "fsync", "ftruncate", "renameat", "renameat2", "unlinkat"}
+
+// traced makes s run dalogd under strace, which does something at the n-th such
+// system call of a thread.
+func (s *setup) traced(call, inject, when string) {
+	s.wrap = []string{"strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=" + call, "-e", fmt.Sprintf("inject=%s:%s:when=%s", call, inject, when)}
+}
+
+// dalogd is killed at the n-th system call of each kind that changes files.
+func TestKillAtSyscall(t *testing.T) {
+	t.Parallel()
+	need(t, "strace")
+	random := chance(t)
+	s := newSetup(t, filepath.Join(memoryFolder(t), "log"))
+	l := startLoad(t, s.addr, mix{relp: 3, plain: 1, programs: 5})
+	type point struct {
+		call string
+		n    int
+	}
+	var points []point
+	for _, call := range changing {
+		for n := 1; n <= rounds(8, 60); n++ {
+			points = append(points, point{call, n})
+		}
+	}
+	random.Shuffle(len(points), func(i, j int) { points[i], points[j] = points[j], points[i] })
+	points = points[:rounds(10, len(points))]
+	hits := map[string]int{}
+	for _, p := range points {
+		s.traced(p.call, "signal=KILL", fmt.Sprint(p.n))
+		d := s.start()
+		begun := l.acked()
+		within(3*time.Second, func() bool { return d.Ended() || l.acked() >= begun+2000 })
+		if d.Ended() {
+			hits[p.call]++
+			d.examine()
+		} else { // there are no more of these calls
+			d.kill()
+		}
+	}
+	s.wrap = nil
+	a := s.settle(l)
+	var by []string
+	total := 0
+	for call, n := range hits {
+		by = append(by, fmt.Sprintf("%s %d", call, n))
+		total += n
+	}
+	sort.Strings(by)
+	require.NotZero(t, total, "no point was reached")
+	t.Logf("killed at %d of %d points (%s), lines acknowledged %d: %s", total, len(points), strings.Join(by, ", "), l.acked(), a)
+}
+
+// When the disk fails to sync, nothing that depends on it is acknowledged: dalogd
+// ends, and what was acknowledged before survives the loss of power.
+func TestSyncFails(t *testing.T) {
+	t.Parallel()
+	need(t, "strace")
+	for _, c := range []struct{ name, when string }{{"once", "%d"}, {"from then on", "%d+"}} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			random := chance(t)
+			d := newImage(t, "ext4", 512)
+			s := newSetup(t, d.folder("log"))
+			l := startLoad(t, s.addr, mix{relp: 3, programs: 5})
+			s.run().stop() // the folder is there: what is opened first does not matter here
+			n, codes := rounds(4, 200), map[int]int{}
+			for range n {
+				s.traced("fdatasync", "error=EIO", fmt.Sprintf(c.when, 1+random.IntN(20)))
+				p := s.start()
+				begun := l.acked()
+				within(5*time.Second, func() bool { return p.Ended() || l.acked() >= begun+5000 })
+				if p.Ended() {
+					p.examine()
+					code := p.Wait()
+					require.Contains(t, []int{exitFolder, exitDisk}, code, "exit code\n%s", &p.output)
+					require.Contains(t, p.output.String(), "input/output error")
+					codes[code]++
+				} else { // no thread has synced that often
+					p.kill()
+					codes[0]++
+				}
+				d.losePower()
+			}
+			require.NotZero(t, codes[exitDisk], "it never happened at work")
+			s.wrap = nil
+			a := s.settle(l)
+			t.Logf("%s: %d runs ended while working, %d while starting, %d went on; lines acknowledged %d: %s", c.name, codes[exitDisk], codes[exitFolder], codes[0], l.acked(), a)
+		})
+	}
+}
+
+// Exit codes of dalogd.
+const (
+	exitFolder = 5
+	exitDisk   = 70
+)
