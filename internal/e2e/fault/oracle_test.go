@@ -252,6 +252,13 @@ func (l *load) require(dir string, rule law) *account {
 	return a
 }
 
+// waitStored waits until all that was acknowledged is in the files, which it is
+// a moment later.
+func (l *load) waitStored(dir string) {
+	l.t.Helper()
+	eventually(l.t, "acknowledged lines to be in their files", func() bool { return l.audit(dir, law{gaps: true}).lost == 0 })
+}
+
 // The oracle finds everything that it is there to find.
 func TestOracle(t *testing.T) {
 	t.Parallel()
