@@ -78,10 +78,10 @@ func TestCopytruncateIdle(t *testing.T) {
 	for i := range n {
 		l.waitProgress(200)
 		l.hold()
+		// What is not in its file yet, dalogd may add while that is copied, or
+		// when it starts after it has died: to the file that is there then.
+		l.waitStored(s.dir)
 		if i%2 == 0 {
-			// Lines that are not in their files yet when dalogd dies, it
-			// adds at its start to the file that is there then.
-			l.waitStored(s.dir)
 			d.kill()
 			d = s.run()
 		}
