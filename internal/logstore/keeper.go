@@ -185,7 +185,7 @@ func (s *Store) pack(ctx context.Context, name string, part logPart) error {
 // its name is not.
 func (s *Store) writePacked(ctx context.Context, draft string, src vfs.File, info vfs.Info, offset int64) (size int64, err error) {
 	if s.keeper.packer == nil {
-		if s.keeper.packer, err = newPacker(); err != nil {
+		if s.keeper.packer, err = newPacker(s.parts.dec); err != nil {
 			return 0, err
 		}
 	}

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
+
 	"github.com/dalog-project/dalog/internal/vfs"
 )
 
@@ -34,6 +36,7 @@ func (p logPart) end() int64 { return p.offset + p.size }
 type parts struct {
 	fs  vfs.FS
 	log *slog.Logger
+	dec *zstd.Decoder
 
 	// turn is held for writing while names of log files and parts change, and
 	// for reading while they are listed or opened: so every line is seen in one
@@ -117,11 +120,16 @@ func parsePartName(s string) (offset int64, suffix string, ok bool) {
 
 // loadParts reads the catalog of the log folder.
 func loadParts(logs vfs.FS, log *slog.Logger) (*parts, error) {
-	p := &parts{fs: logs, log: log, files: make(map[string]*partList)}
+	dec, err := newFrameDecoder()
+	if err != nil {
+		return nil, err
+	}
+	p := &parts{fs: logs, log: log, dec: dec, files: make(map[string]*partList)}
 	return p, p.scan()
 }
 
-// scan brings the catalog up to what others made of the parts.
+// scan brings the catalog up to what others made of the parts. It must not run
+// while one is compressed.
 func (p *parts) scan() error {
 	entries, err := p.fs.ReadDir(".")
 	if err != nil {

@@ -347,6 +347,7 @@ func TestCrashWhilePacking(t *testing.T) {
 				}
 				require.NotContains(t, names(t, s), "worker.log.3")
 				s.keep(t.Context())
+				require.NoError(t, s.Close())
 			}
 			entries, err := d.Outside().ReadDir("worker.log.d")
 			require.NoError(t, err)
@@ -447,6 +448,7 @@ func TestMakeRoom(t *testing.T) {
 	s := twinStore(t, d, Config{})
 	require.False(t, s.makeRoom(), "nothing goes unless a limit on free space is set")
 	require.EqualValues(t, 3, s.Stats().Parts)
+	require.NoError(t, s.Close())
 
 	s = twinStore(t, d, Config{KeepFree: Reserve{Bytes: 100}})
 	require.True(t, s.makeRoom(), "at least one, whatever the file system says")
@@ -476,7 +478,7 @@ func TestKeeperStops(t *testing.T) {
 
 func Benchmark10000Parts(b *testing.B) {
 	dir := b.TempDir()
-	p, err := newPacker()
+	p, err := newPacker(testDecoder)
 	require.NoError(b, err)
 	f := newFile(b)
 	text := logText(2000)

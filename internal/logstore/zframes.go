@@ -62,14 +62,14 @@ type packer struct {
 	proof  []byte
 }
 
-func newPacker() (*packer, error) {
+// newPacker makes a packer that compares by means of dec.
+func newPacker(dec *zstd.Decoder) (*packer, error) {
 	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(frameText),
 		zstd.WithEncoderCRC(true), zstd.WithEncoderLevel(zstd.SpeedDefault))
 	if err != nil {
 		return nil, err
 	}
-	dec, err := frameDecoder()
-	return &packer{enc: enc, dec: dec}, err
+	return &packer{enc: enc, dec: dec}, nil
 }
 
 // pack writes the n.size bytes of src to dst, compressed, and returns how many
@@ -264,11 +264,11 @@ func parseNote(b []byte) (note, error) {
 	return n, nil
 }
 
-// frameDecoder gives the decoder that all readers share. It unpacks one frame
-// into no more memory than it is given.
-var frameDecoder = sync.OnceValues(func() (*zstd.Decoder, error) {
+// newFrameDecoder makes a decoder that any number of readers may share. It
+// unpacks one frame into no more memory than it is given.
+func newFrameDecoder() (*zstd.Decoder, error) {
 	return zstd.NewReader(nil, zstd.WithDecodeAllCapLimit(true), zstd.WithDecoderMaxWindow(maxFrameText), zstd.WithDecoderLowmem(true))
-})
+}
 
 // unpacked is the text of a packed part. It holds one unpacked frame.
 type unpacked struct {
@@ -283,13 +283,12 @@ type unpacked struct {
 }
 
 // unpack makes the packed file of size bytes readable as text.
-func unpack(file io.ReaderAt, size int64) (*unpacked, note, error) {
+func unpack(dec *zstd.Decoder, file io.ReaderAt, size int64) (*unpacked, note, error) {
 	frames, n, err := readTable(file, size)
 	if err != nil {
 		return nil, note{}, err
 	}
-	dec, err := frameDecoder()
-	return &unpacked{file: file, frames: frames, dec: dec, have: -1}, n, err
+	return &unpacked{file: file, frames: frames, dec: dec, have: -1}, n, nil
 }
 
 // size is the number of bytes of text.
