@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -297,6 +298,20 @@ func TestDamagedPartIsNotShown(t *testing.T) {
 	require.Contains(t, log.String(), "00000000000000000001.log.zst")
 	require.EqualValues(t, 31, s.parts.next("worker.log"))
 	require.Len(t, partFiles(t, dir, "worker.log"), 3, "it stays for who can mend it")
+}
+
+// A folder that cannot be read is an error in the log, and no more.
+func TestPartsThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	d := vfstest.New(vfstest.Options{})
+	twinPart(t, d, "access.log", 0, "a part\n")
+	twinPart(t, d, "worker.log", 0, "a part\n")
+	d.Inject(vfstest.Fault{Op: vfstest.ReadDir, Name: "worker.log.d", Times: -1, Err: syscall.EIO})
+	var log logBuffer
+	s := twinStore(t, d, Config{Logger: log.logger()})
+	require.Contains(t, log.String(), "folder=worker.log.d")
+	require.Contains(t, names(t, s), "access.log.1")
+	require.NotContains(t, names(t, s), "worker.log.1")
 }
 
 // twinPart makes a closed part on the file system in memory, durable.
