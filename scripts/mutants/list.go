@@ -7,7 +7,7 @@ var (
 	kills     = test{"./internal/e2e/fault", "^TestKill$"}
 	syncFails = test{"./internal/e2e/fault", "^TestSyncFails$"}
 	crash     = test{"./internal/logstore", "^TestCrashAtEveryCall$|^TestConfirmedSurvivesPowerLoss$"}
-	store     = test{"./internal/logstore", "."}
+	model     = test{"./internal/logstore", "^TestSimulation$"}
 	relp      = test{"./internal/syslogsrv", "RELP"}
 )
 
@@ -32,10 +32,10 @@ var mutants = []mutant{
 		"default:"}}, []test{relp}},
 	{"no contiguity check", []edit{{"internal/logstore/sources.go",
 		"case r.Start > now.to:",
-		"case false:"}}, []test{store}},
+		"case false:"}}, []test{model}},
 	{"no trim", []edit{{"internal/logstore/sources.go",
 		"skip, _ := slices.BinarySearch(r.Ends, src.accepted.to+1)",
-		"skip := 0"}}, []test{store}},
+		"skip := 0"}}, []test{model}},
 	{"no LSN in the checkpoint", []edit{{"internal/logstore/recover.go",
 		"reader, err := wal.OpenReader(logs, opt, r.from.lsn)",
 		"reader, err := wal.OpenReader(logs, opt, 0)"}}, []test{crash, kills}},
