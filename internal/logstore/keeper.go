@@ -19,7 +19,7 @@ const (
 	// evictEvery is how often the limits are looked at while there is work.
 	evictEvery = time.Second
 	// packNice is the nice value of the thread that compresses.
-	packNice = 10
+	packNice = 19
 )
 
 // keeper looks after closed parts: it compresses them, one at a time, and takes
