@@ -38,7 +38,9 @@ type fill struct {
 //	fills                            | ours 3 + 4  |
 //	finish                                                            | s 6
 //	rest                                                                    | ours 7
-func reconcile(have, want []byte) repair {
+//
+// midst says that have begins in the midst of a line of another's.
+func reconcile(have, want []byte, midst bool) repair {
 	same := commonPrefix(have, want)
 	if same == len(have) {
 		line := 0
@@ -49,6 +51,7 @@ func reconcile(have, want []byte) repair {
 	}
 	begin := bytes.LastIndexByte(have[:same], '\n') + 1
 	m := newMatch(have[begin:], want[begin:])
+	m.midst = midst && begin == 0
 	r, ok := m.inOrder()
 	if !ok {
 		r = m.unordered()
@@ -91,7 +94,8 @@ type match struct {
 	number  map[string]int // the number of each content of a line
 	repeats []int          // by number: how often it is wanted
 
-	next int // the first line of want that is not dealt with
+	midst bool // have begins in the midst of a line
+	next  int  // the first line of want that is not dealt with
 }
 
 // chunk is a stretch of have that ends with a line end, or with the file.
@@ -232,7 +236,8 @@ func (m *match) fill(r *repair, gap []chunk, to int, last bool) (at int) {
 			continue
 		}
 		c.end = m.damageEnd(c, to)
-		from, room := m.start(m.next), c.end-c.start
+		lead := m.lead(c)
+		from, room := m.start(m.next), c.end-c.start-len(lead)
 		for m.next < to && m.ends[m.next]-from <= room {
 			m.next++
 		}
@@ -241,11 +246,19 @@ func (m *match) fill(r *repair, gap []chunk, to int, last bool) (at int) {
 			// The file ends in the midst of ours, and so does what is put there.
 			n = room
 		}
-		ours := m.want[from : from+n : from+n]
-		r.fills = append(r.fills, fill{off: int64(c.start), data: append(ours, lostLine(room-n)...), lost: m.have[c.start:c.end], ours: n})
+		data := append(append(lead, m.want[from:from+n]...), lostLine(room-n)...)
+		r.fills = append(r.fills, fill{off: int64(c.start), data: data, lost: m.have[c.start:c.end], ours: len(lead) + n})
 		at = from + n
 	}
 	return max(at, m.start(m.next))
+}
+
+// lead is what has to stand in the damaged stretch c before a line.
+func (m *match) lead(c chunk) []byte {
+	if c.start == 0 && m.midst {
+		return []byte{'\n'}
+	}
+	return nil
 }
 
 // damageEnd is where the damaged stretch c ends: behind the last NUL, unless the
@@ -276,7 +289,9 @@ func (m *match) unordered() (r repair) {
 			r.found += c.end - c.start
 		case c.kind == withNUL:
 			c.end = m.damageEnd(c, len(m.ends))
-			r.fills = append(r.fills, fill{off: int64(c.start), data: lostLine(c.end - c.start), lost: m.have[c.start:c.end]})
+			lead := m.lead(c)
+			data := append(lead, lostLine(c.end-c.start-len(lead))...)
+			r.fills = append(r.fills, fill{off: int64(c.start), data: data, lost: m.have[c.start:c.end], ours: len(lead)})
 		}
 	}
 	var missing []byte
