@@ -6,7 +6,7 @@ VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo un
 GOBUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
 .DEFAULT_GOAL := help
-.PHONY: help build run peers check test smoke race e2e fuzz bench bench-ingest docker clean
+.PHONY: help build run peers check test smoke race e2e fault mutants fuzz bench bench-ingest bench-commit docker clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +22,7 @@ peers: ## bring the programs the tests run against (rsyslog, syslog-ng, ...)
 	@scripts/peers.sh
 
 check: ## gofmt and go vet
-	@unformatted=$$(gofmt -l bench cmd internal); \
+	@unformatted=$$(gofmt -l bench cmd internal scripts); \
 	if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
 
@@ -37,6 +37,14 @@ test: peers check ## all tests, within five minutes
 
 e2e: peers ## only the tests with real processes and real peers
 	$(GO) test -count=1 $(E2E)
+
+# As root: mounts file systems of its own. Arguments in ARGS, for instance
+# ARGS='-run TestPowerLoss' or, behind -args, what a failed test says.
+fault: peers ## kill, power loss, full and failing disks, rotation, copies: all rounds, an hour
+	$(GO) test -count=1 -v -timeout 3h ./internal/e2e/fault $(ARGS) -full
+
+mutants: peers ## make mistakes on purpose, each of which a test must notice
+	$(GO) run ./scripts/mutants $(ARGS)
 
 smoke: ## the quick part of the tests, no peers needed
 	$(GO) test -short ./...
@@ -54,6 +62,9 @@ bench: ## the benchmarks of all packages
 # Arguments in ARGS, for instance ARGS='-n 100000 -rounds 1'.
 bench-ingest: build peers ## dalogd beside rsyslog and syslog-ng: rate, CPU, memory, losses
 	$(GO) run ./bench/ingest $(ARGS)
+
+bench-commit: ## what a commit takes and writes, by number of files, on this disk
+	$(GO) test -run '^$$' -bench 'Commit$$' -benchtime 200x ./internal/logstore
 
 docker: ## the container image dalog:VERSION
 	docker build --build-arg VERSION=$(VERSION) -t dalog:$(VERSION) .

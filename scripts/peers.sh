@@ -5,7 +5,7 @@
 #   syslog-ng, rsyslog,   fetched and unpacked below $DALOG_CACHE/peers (default
 #   logrotate             .cache/peers in the checkout); nothing of them is
 #                         installed or started on the system
-#   python3, curl, logger, strace, mkfs.ext4, mkfs.xfs
+#   python3, curl, logger, openssl, strace, mkfs.ext4, mkfs.xfs
 #                         installed by apt when missing and run as root
 #
 # Needs Debian or a relative of it; elsewhere the tests use what is installed.
@@ -101,6 +101,7 @@ daemon rsyslog rsyslogd -v "interop with rsyslog" rsyslog rsyslog-relp
 tool logger bsdutils "interop with util-linux logger"
 tool python3 python3 "interop with Python's SysLogHandler, the Logs page"
 tool curl curl "reading with curl"
+tool openssl openssl "RELP over TLS"
 daemon logrotate logrotate --version "log files rotated by logrotate" logrotate
 tool strace strace "faults at system calls"
 tool mkfs.ext4 e2fsprogs "loss of power and full disks on ext4"

@@ -25,7 +25,10 @@ type flags struct {
 	LineFormat textLine `group:"Files" placeholder:"FORMAT" default:"iso" help:"How a stored line begins: 'iso' with date, zone and fractions, or 'bsd' as syslog-ng writes it (Nov 23 08:27:00)."`
 	Host       textHost `group:"Files" placeholder:"WHICH" default:"claimed" help:"The host in a stored line: 'claimed' by the sender, the 'peer' address, or 'both' (PEER/CLAIMED)."`
 
-	Syslog     []endpoints `group:"Receiving" placeholder:"ADDR" help:"Where to receive syslog, by default :514. HOST:PORT is TCP and UDP; tcp:HOST:PORT, udp:HOST:PORT, unix:PATH or unixgram:PATH is one of them. Octet-counted, LF, NUL and TLS senders are told apart on the same port. Repeatable. Port 0 takes a free one."`
+	Durability textDurability `group:"Files" placeholder:"HOW" default:"sync" help:"What an acknowledged message is safe from: 'sync' from the loss of power; 'memory' from the death of dalogd, and a second later from the loss of power."`
+	Salvage    bool           `group:"Files" help:"Start although dalogd's own records are damaged: the damaged ones are set aside, and its log tells what is missing."`
+
+	Syslog     []endpoints `group:"Receiving" placeholder:"ADDR" help:"Where to receive syslog, by default :514. HOST:PORT is TCP and UDP; tcp:HOST:PORT, udp:HOST:PORT, unix:PATH or unixgram:PATH is one of them. Octet-counted, LF, NUL, RELP and TLS senders are told apart on the same port. Repeatable. Port 0 takes a free one."`
 	SyslogTLS  []tlsPort   `name:"syslog-tls" group:"Receiving" placeholder:"ADDR" help:"TCP address that takes TLS only, usually :6514. Repeatable."`
 	MaxMessage byteSize    `group:"Receiving" placeholder:"SIZE" default:"1MiB" help:"How much of one message is kept; the rest is skipped and the line marked."`
 	Zone       []zoneRule  `group:"Receiving" placeholder:"[CIDR=]ZONE" help:"Time zone of senders whose times name none, such as America/New_York; with CIDR= only of those senders. Repeatable. Default: the system's."`
@@ -245,11 +248,18 @@ func (n *byteSize) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// textLine and textHost are the store's choices as flags.
+// textLine, textDurability and textHost are the store's choices as flags.
 type textLine struct{ logstore.LineFormat }
 
 func (l *textLine) UnmarshalText(b []byte) (err error) {
 	l.LineFormat, err = logstore.ParseLineFormat(string(b))
+	return err
+}
+
+type textDurability struct{ logstore.Durability }
+
+func (d *textDurability) UnmarshalText(b []byte) (err error) {
+	d.Durability, err = logstore.ParseDurability(string(b))
 	return err
 }
 

@@ -23,11 +23,14 @@ func openStore(f *flags, log *slog.Logger) (*logstore.Store, error) {
 	if err := checkParent(f.LogDir); err != nil {
 		return nil, &exitError{exitFolder, err}
 	}
-	store, err := logstore.Open(logstore.Config{
+	cfg := logstore.Config{
 		Dir: f.LogDir, StateDir: f.StateDir, Owner: owner,
 		LineFormat: f.LineFormat.LineFormat, Host: f.Host.HostColumn, Logger: log,
+		Durability: f.Durability.Durability, Salvage: f.Salvage,
 		MaxUncommitted: 32 << 20,
-	})
+	}
+	f.keepFlags.apply(&cfg)
+	store, err := logstore.Open(cfg)
 	if err == nil {
 		return store, nil
 	}

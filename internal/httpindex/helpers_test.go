@@ -45,7 +45,13 @@ func (f fakeLogs) OpenFile(string) (*logstore.Snapshot, error) {
 // the returned function is called.
 func openStore(t testing.TB, dir string) (*logstore.Store, func()) {
 	t.Helper()
-	store, err := logstore.Open(logstore.Config{Dir: dir, Logger: discard})
+	return runStore(t, logstore.Config{Dir: dir})
+}
+
+func runStore(t testing.TB, cfg logstore.Config) (*logstore.Store, func()) {
+	t.Helper()
+	cfg.Logger = discard
+	store, err := logstore.Open(cfg)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan error, 1)

@@ -384,7 +384,7 @@ func testStopUnderLoad(t *testing.T, page player) {
 
 func testUnlistable(t *testing.T, page player) {
 	dir := filepath.Join(t.TempDir(), "log")
-	store, _ := openStore(t, dir)
+	store, _ := runStore(t, logstore.Config{Dir: dir, StateDir: t.TempDir()})
 	base := serve(t, Config{Logs: store})
 	page.holds(t, base, "fresh")
 	require.NoError(t, os.RemoveAll(dir))

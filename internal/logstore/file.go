@@ -65,6 +65,7 @@ type logFile struct {
 
 	base     atomic.Int64 // absolute offset of the first byte of the file that has the name
 	rotation rotation
+	turning  bool // the names that its rotation changes are not durable
 
 	view view
 }

@@ -197,7 +197,9 @@ func (d *folder) place(f *logFile, p placement) {
 	f.marking.Unlock()
 	f.base.Store(p.base)
 	f.end, f.unsure = p.size, true
-	d.placed(f)
+	if !f.turning {
+		d.placed(f)
+	}
 	d.wrote(f)
 }
 

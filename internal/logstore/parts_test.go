@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -299,6 +300,20 @@ func TestDamagedPartIsNotShown(t *testing.T) {
 	require.Len(t, partFiles(t, dir, "worker.log"), 3, "it stays for who can mend it")
 }
 
+// A folder that cannot be read is an error in the log, and no more.
+func TestPartsThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	d := vfstest.New(vfstest.Options{})
+	twinPart(t, d, "access.log", 0, "a part\n")
+	twinPart(t, d, "worker.log", 0, "a part\n")
+	d.Inject(vfstest.Fault{Op: vfstest.ReadDir, Name: "worker.log.d", Times: -1, Err: syscall.EIO})
+	var log logBuffer
+	s := twinStore(t, d, Config{Logger: log.logger()})
+	require.Contains(t, log.String(), "folder=worker.log.d")
+	require.Contains(t, names(t, s), "access.log.1")
+	require.NotContains(t, names(t, s), "worker.log.1")
+}
+
 // twinPart makes a closed part on the file system in memory, durable.
 func twinPart(t testing.TB, d *vfstest.Disk, name string, offset int64, text string) {
 	t.Helper()
@@ -347,6 +362,7 @@ func TestCrashWhilePacking(t *testing.T) {
 				}
 				require.NotContains(t, names(t, s), "worker.log.3")
 				s.keep(t.Context())
+				require.NoError(t, s.Close())
 			}
 			entries, err := d.Outside().ReadDir("worker.log.d")
 			require.NoError(t, err)
@@ -447,6 +463,7 @@ func TestMakeRoom(t *testing.T) {
 	s := twinStore(t, d, Config{})
 	require.False(t, s.makeRoom(), "nothing goes unless a limit on free space is set")
 	require.EqualValues(t, 3, s.Stats().Parts)
+	require.NoError(t, s.Close())
 
 	s = twinStore(t, d, Config{KeepFree: Reserve{Bytes: 100}})
 	require.True(t, s.makeRoom(), "at least one, whatever the file system says")
@@ -476,7 +493,7 @@ func TestKeeperStops(t *testing.T) {
 
 func Benchmark10000Parts(b *testing.B) {
 	dir := b.TempDir()
-	p, err := newPacker()
+	p, err := newPacker(testDecoder)
 	require.NoError(b, err)
 	f := newFile(b)
 	text := logText(2000)

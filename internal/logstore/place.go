@@ -44,11 +44,21 @@ func (s *Store) rotate(f *logFile) error {
 	if err != nil {
 		return err
 	}
-	if moved, err := s.turn(f, info); !moved || err != nil {
+	// Neither a checkpoint nor the log may speak of names that a loss of power
+	// takes back.
+	s.checkpointing.Lock()
+	defer s.checkpointing.Unlock()
+	f.turning = true
+	moved, err := s.turn(f, info)
+	f.turning = false
+	if !moved || err != nil {
 		return err
 	}
 	if err := s.rotateSync(f); err != nil {
 		return err
+	}
+	if f.handle != nil {
+		s.placed(f)
 	}
 	if _, err := s.journal.sync(); err != nil {
 		return err

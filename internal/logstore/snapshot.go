@@ -111,7 +111,10 @@ func (s *Store) openPart(shown string) (*Snapshot, error) {
 	}
 	sn := &Snapshot{Name: shown, ModTime: part.modified, Start: part.offset, file: f}
 	if part.packed {
-		err = sn.unpack(part)
+		var u *unpacked
+		if u, _, err = unpack(s.parts.dec, f, part.disk); err == nil {
+			sn.text, sn.Size = u, u.size()
+		}
 	} else {
 		err = sn.plain()
 	}
@@ -122,15 +125,6 @@ func (s *Store) openPart(shown string) (*Snapshot, error) {
 	// Compressed or not, it is the same text.
 	sn.etag = fmt.Sprintf(`"part-%x-%x-%x"`, sn.Start, sn.Size, sn.ModTime.UnixNano())
 	return sn, nil
-}
-
-func (sn *Snapshot) unpack(part logPart) error {
-	u, _, err := unpack(sn.file, part.disk)
-	if err != nil {
-		return err
-	}
-	sn.text, sn.Size = u, u.size()
-	return nil
 }
 
 func (sn *Snapshot) plain() error {

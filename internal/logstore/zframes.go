@@ -1,19 +1,12 @@
 package logstore
 
 import (
-	"bytes"
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
-	"sync"
 	"time"
-
-	"github.com/klauspost/compress/zstd"
-
-	"github.com/dalog-project/dalog/internal/vfs"
 )
 
 // A packed part is zstd frames that can be read each by itself, then frames
@@ -52,93 +45,6 @@ type note struct {
 
 // maxPacked bounds the packed size of n plain bytes in one frame.
 func maxPacked(n int64) int64 { return n + n>>7 + 1024 }
-
-// A packer compresses parts. It belongs to one goroutine.
-type packer struct {
-	enc    *zstd.Encoder
-	dec    *zstd.Decoder
-	text   []byte // the frame at hand
-	packed []byte
-	proof  []byte
-}
-
-func newPacker() (*packer, error) {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(frameText),
-		zstd.WithEncoderCRC(true), zstd.WithEncoderLevel(zstd.SpeedDefault))
-	if err != nil {
-		return nil, err
-	}
-	dec, err := frameDecoder()
-	return &packer{enc: enc, dec: dec}, err
-}
-
-// pack writes the n.size bytes of src to dst, compressed, and returns how many
-// bytes that made. Each frame is unpacked again and compared.
-func (p *packer) pack(ctx context.Context, dst vfs.File, src io.ReaderAt, n note) (size int64, err error) {
-	var entries []byte
-	for at := int64(0); at < n.size; {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
-		if err := p.readFrame(src, at, n.size-at); err != nil {
-			return 0, err
-		}
-		p.packed = p.enc.EncodeAll(p.text, p.packed[:0])
-		if p.proof, err = p.dec.DecodeAll(p.packed, sized(p.proof, len(p.text))); err != nil {
-			return 0, err
-		}
-		if !bytes.Equal(p.proof, p.text) {
-			return 0, errors.New("compressed text comes out as another")
-		}
-		if _, err := dst.WriteAt(p.packed, size); err != nil {
-			return 0, err
-		}
-		entries = appendEntry(entries, len(p.packed), len(p.text))
-		at += int64(len(p.text))
-		size += int64(len(p.packed))
-	}
-	tail := appendNote(p.packed[:0], n)
-	tail = appendTable(tail, appendEntry(entries, len(tail), 0))
-	p.packed = tail
-	_, err = dst.WriteAt(tail, size)
-	return size + int64(len(tail)), err
-}
-
-// readFrame reads the text of the next frame, which begins at and of which
-// there are at most rest bytes.
-func (p *packer) readFrame(src io.ReaderAt, at, rest int64) error {
-	if err := p.read(src, at, min(frameText, rest)); err != nil || rest <= frameText {
-		return err
-	}
-	if i := bytes.LastIndexByte(p.text, '\n'); i >= 0 {
-		p.text = p.text[:i+1]
-		return nil
-	}
-	if err := p.read(src, at, min(maxFrameText, rest)); err != nil {
-		return err
-	}
-	if i := bytes.IndexByte(p.text[frameText:], '\n'); i >= 0 {
-		p.text = p.text[:frameText+i+1]
-	}
-	return nil
-}
-
-func (p *packer) read(src io.ReaderAt, at, length int64) error {
-	p.text = sized(p.text, int(length))[:length]
-	n, err := src.ReadAt(p.text, at)
-	if n < len(p.text) {
-		return err
-	}
-	return nil
-}
-
-// sized returns an empty slice with room for n bytes, b's if it has it.
-func sized(b []byte, n int) []byte {
-	if cap(b) >= n {
-		return b[:0]
-	}
-	return make([]byte, 0, n)
-}
 
 func appendEntry(dst []byte, packed, plain int) []byte {
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(packed))
@@ -262,108 +168,4 @@ func parseNote(b []byte) (note, error) {
 		return note{}, damaged("offset %d, size %d", n.offset, n.size)
 	}
 	return n, nil
-}
-
-// frameDecoder gives the decoder that all readers share. It unpacks one frame
-// into no more memory than it is given.
-var frameDecoder = sync.OnceValues(func() (*zstd.Decoder, error) {
-	return zstd.NewReader(nil, zstd.WithDecodeAllCapLimit(true), zstd.WithDecoderMaxWindow(maxFrameText), zstd.WithDecoderLowmem(true))
-})
-
-// unpacked is the text of a packed part. It holds one unpacked frame.
-type unpacked struct {
-	file   io.ReaderAt // not owned
-	frames []frame     // and the ends
-	dec    *zstd.Decoder
-
-	mu   sync.Mutex // protects what follows
-	text []byte     // of the frame
-	have int        // which one that is; -1 = none
-	raw  []byte
-}
-
-// unpack makes the packed file of size bytes readable as text.
-func unpack(file io.ReaderAt, size int64) (*unpacked, note, error) {
-	frames, n, err := readTable(file, size)
-	if err != nil {
-		return nil, note{}, err
-	}
-	dec, err := frameDecoder()
-	return &unpacked{file: file, frames: frames, dec: dec, have: -1}, n, err
-}
-
-// size is the number of bytes of text.
-func (u *unpacked) size() int64 { return u.frames[len(u.frames)-1].plain }
-
-// ReadAt implements [io.ReaderAt].
-func (u *unpacked) ReadAt(p []byte, off int64) (n int, err error) {
-	if off < 0 {
-		return 0, damaged("offset %d", off)
-	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	i := u.find(off)
-	for ; n < len(p) && i < len(u.frames)-1; i++ {
-		f, end := u.frames[i], u.frames[i+1]
-		if room := p[n:]; off == f.plain && int64(len(room)) >= end.plain-f.plain {
-			// The whole frame is wanted: it needs no way round.
-			if err := u.decode(i, room[:0:end.plain-f.plain]); err != nil {
-				return n, err
-			}
-			n += int(end.plain - f.plain)
-		} else {
-			if err := u.load(i); err != nil {
-				return n, err
-			}
-			n += copy(room, u.text[off-f.plain:])
-		}
-		off = end.plain
-	}
-	if n < len(p) {
-		err = io.EOF
-	}
-	return n, err
-}
-
-// find is the frame that has the byte at off, or the number of frames.
-func (u *unpacked) find(off int64) int {
-	low, high := 0, len(u.frames)-1
-	for low < high {
-		if mid := (low + high) / 2; u.frames[mid+1].plain <= off {
-			low = mid + 1
-		} else {
-			high = mid
-		}
-	}
-	return low
-}
-
-// load sees to it that u.text is frame i.
-func (u *unpacked) load(i int) error {
-	if u.have == i {
-		return nil
-	}
-	u.have = -1
-	length := u.frames[i+1].plain - u.frames[i].plain
-	u.text = sized(u.text, int(length))
-	if err := u.decode(i, u.text[:0:length]); err != nil {
-		return err
-	}
-	u.text, u.have = u.text[:length], i
-	return nil
-}
-
-// decode fills dst, whose capacity is that of the text of frame i.
-func (u *unpacked) decode(i int, dst []byte) error {
-	f, end := u.frames[i], u.frames[i+1]
-	length := end.packed - f.packed
-	u.raw = sized(u.raw, int(length))[:length]
-	if n, err := u.file.ReadAt(u.raw, f.packed); n < len(u.raw) {
-		return err
-	}
-	text, err := u.dec.DecodeAll(u.raw, dst)
-	if err != nil || len(text) != cap(dst) {
-		return damaged("the frame at %d, text from %d on (%v)", f.packed, f.plain, err)
-	}
-	return nil
 }

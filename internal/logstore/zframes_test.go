@@ -31,6 +31,8 @@ func logText(n int) []byte {
 	return b.Bytes()
 }
 
+var testDecoder, _ = newFrameDecoder()
+
 // newFile opens a file to write to in a folder of its own.
 func newFile(t testing.TB) vfs.File {
 	t.Helper()
@@ -46,7 +48,7 @@ func newFile(t testing.TB) vfs.File {
 // packed is text as a packed part.
 func packed(t testing.TB, text []byte, n note) []byte {
 	t.Helper()
-	p, err := newPacker()
+	p, err := newPacker(testDecoder)
 	require.NoError(t, err)
 	f := newFile(t)
 	n.size = int64(len(text))
@@ -83,7 +85,7 @@ func TestPack(t *testing.T) {
 			n := note{offset: 123456789012, modified: time.Unix(1795422420, 123456789)}
 			b := packed(t, []byte(c.text), n)
 
-			u, got, err := unpack(bytes.NewReader(b), int64(len(b)))
+			u, got, err := unpack(testDecoder, bytes.NewReader(b), int64(len(b)))
 			require.NoError(t, err)
 			require.Equal(t, n.offset, got.offset)
 			require.True(t, n.modified.Equal(got.modified))
@@ -122,7 +124,7 @@ func TestUnpackAnywhere(t *testing.T) {
 	t.Parallel()
 	text := logText(5 * frameText)
 	b := packed(t, text, note{})
-	u, _, err := unpack(bytes.NewReader(b), int64(len(b)))
+	u, _, err := unpack(testDecoder, bytes.NewReader(b), int64(len(b)))
 	require.NoError(t, err)
 	plain := bytes.NewReader(text)
 	rng := rand.New(rand.NewPCG(3, 4))
@@ -168,7 +170,7 @@ func TestUnpackDamaged(t *testing.T) {
 	t.Run("cut", func(t *testing.T) {
 		t.Parallel()
 		for size := 0; size < len(whole); size += 1 + size/50 {
-			_, _, err := unpack(bytes.NewReader(whole[:size]), int64(size))
+			_, _, err := unpack(testDecoder, bytes.NewReader(whole[:size]), int64(size))
 			require.ErrorIs(t, err, errDamaged, "%d bytes", size)
 		}
 	})
@@ -182,7 +184,7 @@ func TestUnpackDamaged(t *testing.T) {
 			}
 			b := bytes.Clone(whole)
 			b[at] ^= 0x10
-			u, _, err := unpack(bytes.NewReader(b), int64(len(b)))
+			u, _, err := unpack(testDecoder, bytes.NewReader(b), int64(len(b)))
 			if err != nil {
 				continue
 			}
@@ -214,7 +216,7 @@ func TestUnpackDamaged(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			_, _, err := unpack(bytes.NewReader(c.b), int64(len(c.b)))
+			_, _, err := unpack(testDecoder, bytes.NewReader(c.b), int64(len(c.b)))
 			require.ErrorIs(t, err, errDamaged)
 		})
 	}
@@ -232,7 +234,7 @@ func FuzzUnpack(f *testing.F) {
 	f.Add(packed(f, noise(1000), note{}))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		u, n, err := unpack(bytes.NewReader(b), int64(len(b)))
+		u, n, err := unpack(testDecoder, bytes.NewReader(b), int64(len(b)))
 		if err != nil {
 			return
 		}
@@ -256,7 +258,7 @@ func FuzzPack(f *testing.F) {
 			return
 		}
 		b := packed(t, text, note{})
-		u, _, err := unpack(bytes.NewReader(b), int64(len(b)))
+		u, _, err := unpack(testDecoder, bytes.NewReader(b), int64(len(b)))
 		require.NoError(t, err)
 		got, err := io.ReadAll(io.NewSectionReader(u, 0, u.size()))
 		require.NoError(t, err)
@@ -266,7 +268,7 @@ func FuzzPack(f *testing.F) {
 
 func BenchmarkPack(b *testing.B) {
 	text := logText(16 << 20)
-	p, err := newPacker()
+	p, err := newPacker(testDecoder)
 	require.NoError(b, err)
 	f := newFile(b)
 	b.SetBytes(int64(len(text)))
@@ -282,7 +284,7 @@ func BenchmarkPack(b *testing.B) {
 func BenchmarkUnpack(b *testing.B) {
 	text := logText(16 << 20)
 	raw := packed(b, text, note{})
-	u, _, err := unpack(bytes.NewReader(raw), int64(len(raw)))
+	u, _, err := unpack(testDecoder, bytes.NewReader(raw), int64(len(raw)))
 	require.NoError(b, err)
 	for _, block := range []int{32 << 10, 1 << 20} {
 		b.Run(fmt.Sprintf("sequential/%dKiB", block>>10), func(b *testing.B) {
@@ -301,7 +303,7 @@ func BenchmarkUnpack(b *testing.B) {
 	b.Run("open", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, _, err := unpack(bytes.NewReader(raw), int64(len(raw))); err != nil {
+			if _, _, err := unpack(testDecoder, bytes.NewReader(raw), int64(len(raw))); err != nil {
 				b.Fatal(err)
 			}
 		}

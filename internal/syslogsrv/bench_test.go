@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dalog-project/dalog/internal/relp"
 	"github.com/dalog-project/dalog/internal/syslog"
 )
 
@@ -27,8 +28,11 @@ var benchMessage = func() []byte {
 // discard counts messages.
 type discard struct{ n atomic.Int64 }
 
-func (d *discard) Submit(_ context.Context, _ time.Time, msgs []syslog.Message, _ func(error)) error {
+func (d *discard) Submit(_ context.Context, _ time.Time, msgs []syslog.Message, committed func(error)) error {
 	d.n.Add(int64(len(msgs)))
+	if committed != nil {
+		committed(nil)
+	}
 	return nil
 }
 
@@ -59,6 +63,12 @@ func flood(args []string) error {
 				failed <- err
 				return
 			}
+			if framing == "relp" {
+				if err := floodRELP(c, each); err != nil {
+					failed <- err
+				}
+				return
+			}
 			for left := each; left > 0; left -= perWrite {
 				if _, err := c.Write(block[:min(left, perWrite)*len(frame)]); err != nil {
 					failed <- err
@@ -75,10 +85,24 @@ func flood(args []string) error {
 	return <-failed
 }
 
+// floodRELP is flood for one connection with acknowledgements.
+func floodRELP(c net.Conn, n int) error {
+	client, err := relp.Open(context.Background(), c, relp.ClientConfig{})
+	if err != nil {
+		return err
+	}
+	for range n {
+		if _, err := client.Send("syslog", benchMessage); err != nil {
+			return err
+		}
+	}
+	return client.Close()
+}
+
 // BenchmarkReceive is the way from the socket to the Sink. CPU is that of this
 // process; the senders run in another one.
 func BenchmarkReceive(b *testing.B) {
-	for _, framing := range []string{"octet", "lf"} {
+	for _, framing := range []string{"octet", "lf", "relp"} {
 		for _, connections := range []int{1, 4, 100} {
 			b.Run(fmt.Sprintf("%s/connections=%d", framing, connections), func(b *testing.B) {
 				s, err := Listen(Config{

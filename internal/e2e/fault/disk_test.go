@@ -99,14 +99,20 @@ const (
 // written is gone. Nobody may be writing. Afterwards it is mounted again.
 func (d *disk) losePower() {
 	d.t.Helper()
+	d.shutdown()
+	require.NoError(d.t, d.unmount())
+	d.attach()
+}
+
+// shutdown makes the file system forget what is not written.
+func (d *disk) shutdown() {
+	d.t.Helper()
 	f, err := os.Open(d.dir)
 	require.NoError(d.t, err)
 	flag := uint32(shutdownNoFlush)
 	_, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), ioctlShutdown, uintptr(unsafe.Pointer(&flag)))
 	require.NoError(d.t, f.Close())
 	require.Zero(d.t, errno, "%v", errno)
-	require.NoError(d.t, d.unmount())
-	d.attach()
 }
 
 // writeSome lets the kernel write parts of some files, as it does on its own

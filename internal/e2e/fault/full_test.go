@@ -113,6 +113,7 @@ func TestNoInodes(t *testing.T) {
 		took := waitResume(t, l)
 		require.False(t, p.Ended(), "dalogd has ended: %s", &p.output)
 		l.hold()
+		l.waitStored(s.dir)
 		a := l.requireAll(s.dir)
 		t.Logf("resumed within %v, lines acknowledged %d: %s", took.Round(time.Millisecond), l.acked(), a)
 	}

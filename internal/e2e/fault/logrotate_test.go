@@ -78,8 +78,11 @@ func TestCopytruncateIdle(t *testing.T) {
 	for i := range n {
 		l.waitProgress(200)
 		l.hold()
+		// What is not in its file yet, dalogd may add while that is copied, or
+		// when it starts after it has died: to the file that is there then.
+		l.waitStored(s.dir)
 		if i%2 == 0 {
-			d.kill() // its own records are not worked off
+			d.kill()
 			d = s.run()
 		}
 		tool.rotate(d.PID())

@@ -54,7 +54,11 @@ func build(path string) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command("go", "build", "-o", path, "./cmd/dalogd")
+	args := []string{"build", "-o", path}
+	if os.Getenv("DALOG_E2E_RACE") != "" {
+		args = append(args, "-race")
+	}
+	cmd := exec.Command("go", append(args, "./cmd/dalogd")...)
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%v: %w\n%s", cmd.Args, err, out)

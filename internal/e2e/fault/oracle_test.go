@@ -169,9 +169,15 @@ func generations(dir, program string) ([]string, error) {
 		return nil, err
 	}
 	sort.Strings(parts) // by first offset
-	names := parts[:0]
+	var names []string
 	for _, p := range parts {
-		if strings.HasSuffix(p, ".log") || strings.HasSuffix(p, ".log.zst") {
+		switch plain, packed := strings.CutSuffix(p, ".zst"); {
+		case packed && len(names) > 0 && names[len(names)-1] == plain:
+			// Compressed, and killed before the original was removed.
+			if err := sameContents(plain, p); err != nil {
+				return nil, err
+			}
+		case strings.HasSuffix(plain, ".log"):
 			names = append(names, p)
 		}
 	}
@@ -195,6 +201,18 @@ func generations(dir, program string) ([]string, error) {
 		return nil, err
 	}
 	return names, nil
+}
+
+func sameContents(a, b string) error {
+	left, err := contents(a)
+	if err != nil {
+		return err
+	}
+	right, err := contents(b)
+	if err == nil && !bytes.Equal(left, right) {
+		err = fmt.Errorf("%s and %s differ", a, b)
+	}
+	return err
 }
 
 // generation orders the names that logrotate gives: NAME.2.gz before NAME.1,
@@ -250,6 +268,13 @@ func (l *load) require(dir string, rule law) *account {
 		l.t.Fatalf("%s\n%s", a, strings.Join(a.problems, "\n"))
 	}
 	return a
+}
+
+// waitStored waits until all that was acknowledged is in the files, which it is
+// a moment later.
+func (l *load) waitStored(dir string) {
+	l.t.Helper()
+	eventually(l.t, "acknowledged lines to be in their files", func() bool { return l.audit(dir, law{gaps: true}).lost == 0 })
 }
 
 // The oracle finds everything that it is there to find.

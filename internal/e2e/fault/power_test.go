@@ -19,6 +19,24 @@ func TestPowerLoss(t *testing.T) {
 	}
 }
 
+// Files are closed and compressed when the power fails.
+func TestPowerLossWhileRotating(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		kind      string
+		few, many int
+	}{{"ext4", 10, 500}, {"xfs", 5, 200}} {
+		t.Run(c.kind, func(t *testing.T) {
+			t.Parallel()
+			losePower(t, c.kind, rounds(c.few, c.many), func(s *setup, l *load) *account {
+				a := s.settle(l)
+				requireContiguous(t, s.dir)
+				return a
+			}, "--rotate-size", "16KiB", "--keep-age", "0", "--keep-bytes", "0")
+		})
+	}
+}
+
 // Without syncing, the loss of power may cost what was acknowledged, but neither
 // the start nor any line's integrity.
 func TestPowerLossInMemoryMode(t *testing.T) {

@@ -233,6 +233,7 @@ type load struct {
 	t       *testing.T
 	first   int // id of the first source; the others follow
 	sources []*source
+	end     func() // ends the sources
 }
 
 // mix says what a load is made of.
@@ -250,7 +251,8 @@ func startLoad(t *testing.T, addr string, m mix) *load {
 	l := &load{t: t, first: m.first}
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
-	t.Cleanup(func() { cancel(); group.Wait() })
+	l.end = func() { cancel(); group.Wait() }
+	t.Cleanup(l.end)
 	for i := range m.relp + m.plain {
 		s := &source{id: m.first + i, plain: i >= m.relp, window: cmp.Or(m.window, 64), limit: math.MaxInt, wake: make(chan struct{}, 1)}
 		for p := range m.programs {

@@ -12,7 +12,7 @@ import (
 )
 
 // changing are the system calls by which dalogd changes files.
-var changing = []string{"openat", "mkdirat", "fallocate", "pwrite64", "pwritev", "pwritev2", "fdatasync", "fsync", "ftruncate", "renameat", "renameat2", "unlinkat"}
+var changing = []string{"openat", "mkdirat", "fallocate", "pwrite64", "pwritev", "pwritev2", "fdatasync", "fsync", "ftruncate", "renameat", "unlinkat"}
 
 // traced makes s run dalogd under strace, which does something at the n-th such
 // system call of a thread.
@@ -25,7 +25,7 @@ func TestKillAtSyscall(t *testing.T) {
 	t.Parallel()
 	need(t, "strace")
 	random := chance(t)
-	s := newSetup(t, filepath.Join(memoryFolder(t), "log"))
+	s := newSetup(t, filepath.Join(memoryFolder(t), "log"), "--rotate-size", "64KiB", "--keep-age", "0", "--keep-bytes", "0")
 	l := startLoad(t, s.addr, mix{relp: 3, plain: 1, programs: 5})
 	type point struct {
 		call string
@@ -33,12 +33,12 @@ func TestKillAtSyscall(t *testing.T) {
 	}
 	var points []point
 	for _, call := range changing {
-		for n := 1; n <= rounds(8, 60); n++ {
+		for n := 1; n <= rounds(4, 60); n++ {
 			points = append(points, point{call, n})
 		}
 	}
 	random.Shuffle(len(points), func(i, j int) { points[i], points[j] = points[j], points[i] })
-	points = points[:rounds(10, len(points))]
+	points = points[:rounds(14, len(points))]
 	hits := map[string]int{}
 	for _, p := range points {
 		s.traced(p.call, "signal=KILL", fmt.Sprint(p.n))
@@ -62,6 +62,7 @@ func TestKillAtSyscall(t *testing.T) {
 	}
 	sort.Strings(by)
 	require.NotZero(t, total, "no point was reached")
+	requireContiguous(t, s.dir)
 	t.Logf("killed at %d of %d points (%s), lines acknowledged %d: %s", total, len(points), strings.Join(by, ", "), l.acked(), a)
 }
 
