@@ -127,8 +127,8 @@ func (r *recovery) fill(h vfs.File, name string, start int64, fix repair) error 
 	var saved []byte
 	lost := 0
 	for _, f := range fix.fills {
-		lost += len(f.data) - f.ours
-		if !explains(f.data[:f.ours], f.lost) {
+		lost += f.others
+		if !explains(f.data, f.lost) {
 			saved = fmt.Appendf(saved, "# %d bytes at offset %d\n", len(f.lost), start+f.off)
 			saved = append(append(saved, f.lost...), '\n')
 		}
@@ -159,7 +159,7 @@ func (r *recovery) fill(h vfs.File, name string, start int64, fix repair) error 
 // be taken for lines of others.
 func blank(h vfs.File, start int64, fix repair) error {
 	for _, f := range fix.fills {
-		if explains(f.data[:f.ours], f.lost) {
+		if explains(f.data, f.lost) {
 			continue
 		}
 		if _, err := h.WriteAt(make([]byte, len(f.lost)), start+f.off); err != nil {

@@ -692,15 +692,15 @@ func (e *episode) checkFile(program, text string) error {
 	}
 	for _, p := range e.plain {
 		if p.program == program && p.state == perhaps {
-			p.state = settled(have[header+p.text], least[p.text], most[p.text])
+			p.state = simSettled(have[header+p.text], least[p.text], most[p.text])
 		}
 	}
 	return nil
 }
 
-// settled is the state of a line that was perhaps there, and is n times: only
+// simSettled is the state of a line that was perhaps there, and is n times: only
 // where it is all or none of them the next recovery is held to it.
-func settled(n, least, most int) sentState {
+func simSettled(n, least, most int) sentState {
 	switch n {
 	case least:
 		return lost
