@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -52,6 +54,23 @@ type flags struct {
 	LogLevel  string `group:"Own log, on stderr" placeholder:"LEVEL" enum:"debug,info,warn,error" default:"info" help:"'debug', 'info', 'warn' or 'error'."`
 
 	Version kong.VersionFlag `help:"Print the version and exit."`
+
+	Run struct{} `cmd:"" default:"withargs" help:"Receive, store and serve. This is what dalogd does without a command."`
+
+	Reopen struct {
+		Wait bool `help:"Return only when nothing more goes to files that were renamed or removed, and all of it is safe."`
+	} `cmd:"" help:"Have the running dalogd open its log files anew, as a HUP signal does. For logrotate's postrotate."`
+
+	Inspect struct {
+		What string `arg:"" enum:"wal,checkpoint" help:"'wal' or 'checkpoint'."`
+		Path string `arg:"" optional:"" help:"State folder. Default: that of --state-dir or --log-dir."`
+	} `cmd:"" help:"Print dalogd's own records: the write-ahead log or the checkpoints."`
+
+	command string // the first word of the command
+}
+
+func (f *flags) stateDir() string {
+	return cmp.Or(f.StateDir, filepath.Join(f.LogDir, ".dalogd"))
 }
 
 const description = `Receives syslog, stores it as plain text files, and serves them over HTTP.
@@ -64,6 +83,9 @@ Examples:
   dalogd --log-dir /var/log/central --syslog :5140 --http 127.0.0.1:8080
   dalogd --syslog :514 --syslog unixgram:/dev/log --allow private --allow 203.0.113.0/24
   dalogd --syslog-tls :6514 --tls-cert cert.pem --tls-key key.pem --tls-client-ca ca.pem
+
+  dalogd inspect wal --log-dir /var/log/central
+  dalogd reopen --wait
 
 Signals: TERM and INT read what has been sent, store it and exit, at once when repeated; HUP opens the log files and reads the TLS files anew.
 
@@ -106,9 +128,11 @@ func parseFlags(args []string, env environment, stdout, stderr io.Writer) (f *fl
 	if err != nil {
 		return nil, false, err
 	}
-	if _, err := parser.Parse(args); err != nil {
+	parsed, err := parser.Parse(args)
+	if err != nil {
 		return nil, false, fmt.Errorf("%w; see dalogd --help", err)
 	}
+	f.command, _, _ = strings.Cut(parsed.Command(), " ")
 	return f, false, f.check()
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -33,6 +35,10 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		err = &exitError{exitUsage, err}
 	case done:
 		return exitOK
+	case f.command == "reopen":
+		err = askReopen(f.stateDir(), f.Reopen.Wait)
+	case f.command == "inspect":
+		err = inspect(stdout, f)
 	default:
 		log := newLogger(stderr, f)
 		for _, name := range env.unknown() {
@@ -44,6 +50,29 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		fmt.Fprintf(stderr, "dalogd: %v\n", err)
 	}
 	return exitCode(err)
+}
+
+// inspect prints what is in the state folder.
+func inspect(stdout io.Writer, f *flags) error {
+	dir := cmp.Or(f.Inspect.Path, f.stateDir())
+	var err error
+	if f.Inspect.What == "wal" {
+		if wal := filepath.Join(dir, "wal"); isDir(wal) {
+			dir = wal
+		}
+		err = logstore.InspectLog(stdout, dir)
+	} else {
+		err = logstore.InspectCheckpoint(stdout, dir)
+	}
+	if err != nil {
+		return &exitError{exitFolder, fmt.Errorf("%w. Name the state folder: dalogd inspect %s PATH", err, f.Inspect.What)}
+	}
+	return nil
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 // serve opens everything, runs it until a signal or ctx says to stop, and
@@ -82,6 +111,14 @@ func serve(ctx context.Context, f *flags, env environment, log *slog.Logger) err
 	storing := start(ctx, store.Run)
 	serving := start(ctx, web.run(httpindex.NewServer(pages, log)))
 	receiving := start(ctx, func(ctx context.Context) error { return receiver.Run(ctx, store) })
+	controlling := start(ctx, func(ctx context.Context) error {
+		err := serveControl(ctx, f.stateDir(), log, func() error { return reload(ctx, log, store, receiver) })
+		if err != nil {
+			log.Warn("dalogd reopen does not work, a HUP signal does", "err", err)
+		}
+		return nil
+	})
+	defer controlling.stop()
 	announce(log, receiver, web)
 	warnDescriptors(log, f)
 
@@ -180,14 +217,15 @@ func announce(log *slog.Logger, receiver *syslogsrv.Server, web *webListeners) {
 	log.Info("ready", "version", versionText(), "pid", os.Getpid())
 }
 
-func reload(ctx context.Context, log *slog.Logger, store *logstore.Store, receiver *syslogsrv.Server) {
+func reload(ctx context.Context, log *slog.Logger, store *logstore.Store, receiver *syslogsrv.Server) error {
 	log.Info("reloading")
 	receiver.Reload()
 	if err := store.Reopen(ctx); err != nil {
 		log.Error("log files not opened anew", "err", err)
-		return
+		return fmt.Errorf("log files not opened anew: %w", err)
 	}
 	log.Info("reloaded")
+	return nil
 }
 
 func hostname() string {

@@ -26,6 +26,7 @@ type applier struct {
 	applying []*logFile
 	lines    [][]byte  // of the file at hand
 	freed    int64     // bytes of the budget to be given back
+	unplaced bool      // a PLACE record is not known to be durable
 	round    time.Time // when all files were last written
 }
 
@@ -114,6 +115,13 @@ func (s *Store) applyStep(all bool) (held bool, err error) {
 		least, s.round = 0, now
 	}
 	s.applying = s.pending.take(s.applying[:0], least)
+	// Opened before any is written to, so that one sync is enough for all.
+	for _, f := range s.applying {
+		s.folder.mark(f, f.workEnd-f.workSize())
+		if err := s.folder.ready(f, now); err != nil && !passing(err) {
+			return false, s.abandon(s.applying, err)
+		}
+	}
 	var why error
 	for i, f := range s.applying {
 		err := s.applyFile(f, now)
@@ -124,13 +132,10 @@ func (s *Store) applyStep(all bool) (held bool, err error) {
 			s.refuseFile(f, err)
 			continue
 		}
-		s.pending.giveBack(f)
-		if !isRefusal(err) && !vfs.IsFull(err) && !isNoDescriptor(err) {
-			for _, f := range s.applying[i+1:] {
-				s.pending.giveBack(f)
-			}
-			return false, err
+		if !passing(err) {
+			return false, s.abandon(s.applying[i:], err)
 		}
+		s.pending.giveBack(f)
 		why = err
 	}
 	s.budget.adjust(-s.freed)
@@ -146,20 +151,37 @@ func (s *Store) applyStep(all bool) (held bool, err error) {
 	return false, nil
 }
 
+// passing tells whether what failed may be tried again.
+func passing(err error) bool {
+	return isRefusal(err) || vfs.IsFull(err) || isNoDescriptor(err)
+}
+
+// abandon leaves the files as they are, for a reason that is final.
+func (s *Store) abandon(files []*logFile, why error) error {
+	for _, f := range files {
+		s.pending.giveBack(f)
+	}
+	return why
+}
+
 // applyFile adds what is in f.work to f, as much as there is room for.
 func (s *Store) applyFile(f *logFile, now time.Time) error {
 	lines := s.lines[:0]
-	left := int64(0)
 	for _, x := range f.work {
 		lines = append(lines, x.data)
-		left += int64(len(x.data))
 	}
 	s.lines = lines
 	defer clear(lines)
-	s.folder.mark(f, f.workEnd-left)
+	left := f.workSize()
 	for {
 		err := s.folder.ready(f, now)
 		kept := 0
+		if err == nil && s.unplaced {
+			// Else a loss of power could leave lines in a file that the log does not
+			// know of, and that somebody has renamed.
+			_, err = s.journal.sync()
+			s.unplaced = false
+		}
 		if err == nil {
 			kept, err = s.folder.append(f, lines, f.workEnd-left)
 			left -= int64(kept)

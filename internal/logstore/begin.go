@@ -32,6 +32,7 @@ func (r *recovery) settle() error {
 	if err := s.createStandard(); err != nil {
 		return err
 	}
+	s.folder.newNames.Store(true) // whatever others made is in the checkpoint now
 	return s.folder.syncDirty()
 }
 

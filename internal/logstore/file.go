@@ -70,6 +70,14 @@ type logFile struct {
 	view view
 }
 
+// workSize is how many bytes work has.
+func (f *logFile) workSize() (n int64) {
+	for _, x := range f.work {
+		n += int64(len(x.data))
+	}
+	return n
+}
+
 func newLogFile(name string, id int) *logFile { return &logFile{name: name, id: id} }
 
 // A refusal says why a name is not fit to be written to. The lines of such a

@@ -41,7 +41,7 @@ type folder struct {
 	opened  *list.List // of *logFile: those that are open, the latest used first
 	maxOpen int
 
-	newNames atomic.Bool // names were added since the last sync of the folder began
+	newNames atomic.Bool // files were opened that may be new since the last sync of the folder began
 	naming   sync.Mutex  // held by who syncs the folder
 	unsafe   error       // why the folder could not be synced; under naming
 
@@ -147,20 +147,28 @@ func (d *folder) open(f *logFile) error {
 	f.inode, f.unsure = info.Inode, true
 	f.opened = d.opened.PushFront(f)
 	d.count.openFiles.Store(int64(d.opened.Len()))
-	d.resume(f, id, info.Size)
-	return nil
+	return d.resume(f, id, info.Size)
 }
 
 // resume finds where in the file that was opened the own stream goes on.
-func (d *folder) resume(f *logFile, id vfs.Identity, size int64) {
+func (d *folder) resume(f *logFile, id vfs.Identity, size int64) error {
 	p := &f.position
 	switch {
 	case !p.identity.Same(id):
+		d.newNames.Store(true) // whoever made the file
+		if p.identity != (vfs.Identity{}) {
+			// The log must not tell of the new file while the name may still fall
+			// back to the one before.
+			if err := d.syncNames(); err != nil {
+				return err
+			}
+		}
 		d.place(f, placement{identity: id, own: p.own, size: size, base: f.base.Load()})
 	case size < p.size:
 		d.truncated(f, size)
 	}
 	f.end = f.position.size
+	return nil
 }
 
 // truncated notes that somebody else has cut f, of which size bytes are left.
@@ -212,7 +220,6 @@ func (d *folder) openName(name string) (h vfs.File, created bool, err error) {
 // created sees to a file that came into being.
 func (d *folder) created(h vfs.File, name string) {
 	d.count.created.Add(1)
-	d.newNames.Store(true)
 	if err := d.owner.take(h); err != nil {
 		d.log.Warn("new log file keeps the user of this process as its owner", "file", name, "error", err)
 	}

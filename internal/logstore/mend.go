@@ -11,17 +11,25 @@ import (
 )
 
 // maxCompare bounds how much of a file is compared with the log: what the log
-// holds is never further from the file's end than others have written since.
-const maxCompare = 512 << 20
+// holds is no further from the file's end than others have written since.
+// maxLook is how much is looked at where the log holds nothing.
+const (
+	maxCompare = 512 << 20
+	maxLook    = 16 << 20
+)
 
-// readEnd reads the file from offset from on, or as much of its end as is
-// compared, beginning with a line.
-func readEnd(h vfs.File, from int64) (b []byte, start int64, err error) {
+// readEnd reads the file from offset from on, or as much of its end as is to be
+// compared with want, beginning with a line.
+func readEnd(h vfs.File, from int64, want []byte) (b []byte, start int64, err error) {
 	info, err := h.Stat()
 	if err != nil {
 		return nil, 0, err
 	}
-	start = max(from, info.Size-maxCompare)
+	most := int64(maxCompare)
+	if len(want) == 0 {
+		most = maxLook
+	}
+	start = max(from, info.Size-most)
 	b = make([]byte, max(0, info.Size-start))
 	if n, err := h.ReadAt(b, start); n < len(b) {
 		return nil, 0, fmt.Errorf("read the end of the file: %w", errors.Join(err, errShort))
@@ -33,16 +41,28 @@ func readEnd(h vfs.File, from int64) (b []byte, start int64, err error) {
 	return b, start, nil
 }
 
+// inMidst tells whether offset at is in the midst of a line.
+func inMidst(h vfs.File, at int64) (bool, error) {
+	if at == 0 {
+		return false, nil
+	}
+	return isTorn(h, at)
+}
+
 var errShort = errors.New("the file became shorter meanwhile")
 
 // mend makes want part of the open file log, from at on.
 func (r *recovery) mend(log *logFile, at located, want []byte) error {
 	s := r.s
-	have, start, err := readEnd(log.handle, at.from)
+	have, start, err := readEnd(log.handle, at.from, want)
 	if err != nil {
 		return err
 	}
-	fix := reconcile(have, want)
+	midst, err := inMidst(log.handle, start)
+	if err != nil {
+		return err
+	}
+	fix := reconcile(have, want, midst)
 	if err := r.fill(log.handle, log.name, start, fix); err != nil {
 		return err
 	}
@@ -81,11 +101,15 @@ func (r *recovery) mendElsewhere(f *redo, at located, want []byte) (rest []byte,
 		return want, ignoreRefusal(at.elsewhere, err)
 	}
 	defer h.Close()
-	have, start, err := readEnd(h, at.elsewhereFrom)
+	have, start, err := readEnd(h, at.elsewhereFrom, want)
 	if err != nil {
 		return nil, err
 	}
-	fix := reconcile(have, want)
+	midst, err := inMidst(h, start)
+	if err != nil {
+		return nil, err
+	}
+	fix := reconcile(have, want, midst)
 	if err := r.fill(h, strings.ReplaceAll(at.elsewhere, "/", "_"), start, fix); err != nil {
 		return nil, err
 	}
@@ -103,8 +127,8 @@ func (r *recovery) fill(h vfs.File, name string, start int64, fix repair) error 
 	var saved []byte
 	lost := 0
 	for _, f := range fix.fills {
-		lost += len(f.data) - f.ours
-		if !explains(f.data[:f.ours], f.lost) {
+		lost += f.others
+		if !explains(f.data, f.lost) {
 			saved = fmt.Appendf(saved, "# %d bytes at offset %d\n", len(f.lost), start+f.off)
 			saved = append(append(saved, f.lost...), '\n')
 		}
@@ -113,6 +137,9 @@ func (r *recovery) fill(h vfs.File, name string, start int64, fix repair) error 
 	if len(saved) > 0 {
 		var err error
 		if file, err = r.save(name, saved); err != nil {
+			return err
+		}
+		if err := blank(h, start, fix); err != nil {
 			return err
 		}
 	}
@@ -125,6 +152,21 @@ func (r *recovery) fill(h vfs.File, name string, start int64, fix repair) error 
 		r.s.log.Warn("bytes of others were lost when the power failed: a line in the file says where", "file", name, "bytes", lost, "what_is_left_of_them", file)
 	}
 	return nil
+}
+
+// blank makes NUL, for good, of what is to be overwritten and saved. Otherwise,
+// if the power fails again meanwhile, pages of both could stand side by side and
+// be taken for lines of others.
+func blank(h vfs.File, start int64, fix repair) error {
+	for _, f := range fix.fills {
+		if explains(f.data, f.lost) {
+			continue
+		}
+		if _, err := h.WriteAt(make([]byte, len(f.lost)), start+f.off); err != nil {
+			return err
+		}
+	}
+	return h.Datasync()
 }
 
 // explains tells whether lost is data, but for what is NUL.

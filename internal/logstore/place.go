@@ -20,6 +20,7 @@ func (s *Store) placed(f *logFile) {
 	if _, err := s.journal.append(recPlace, [][]byte{b}); errors.Is(err, wal.ErrFailed) {
 		s.fail(err)
 	}
+	s.unplaced = true
 }
 
 // rotateDue closes the open file f as a part if it is time for that. An error is
@@ -35,6 +36,7 @@ func (s *Store) rotateDue(f *logFile) error {
 // pending, as a part, and begins a new one. Once the part may be compressed,
 // nothing needs it for recovery.
 func (s *Store) rotate(f *logFile) error {
+	s.folder.wrote(f) // what others added is to be durable as well
 	if err := s.folder.syncFile(f); err != nil {
 		return err
 	}
@@ -77,7 +79,7 @@ func (s *Store) turn(f *logFile, info vfs.Info) (moved bool, err error) {
 	}
 	f.base.Add(info.Size)
 	err = s.folder.ready(f, time.Now())
-	if isRefusal(err) || vfs.IsFull(err) || isNoDescriptor(err) {
+	if err != nil && passing(err) {
 		err = nil // it is tried again with the next write
 	}
 	return true, err

@@ -22,7 +22,8 @@ type fill struct {
 	off  int64
 	data []byte
 	lost []byte // what the file has there
-	ours int    // how much of data is ours; the rest says that something was lost
+	// others is how many bytes of data say that as many of others were lost.
+	others int
 }
 
 // reconcile compares have, the end of a file, with want, the bytes that were to
@@ -38,7 +39,9 @@ type fill struct {
 //	fills                            | ours 3 + 4  |
 //	finish                                                            | s 6
 //	rest                                                                    | ours 7
-func reconcile(have, want []byte) repair {
+//
+// midst says that have begins in the midst of a line of another's.
+func reconcile(have, want []byte, midst bool) repair {
 	same := commonPrefix(have, want)
 	if same == len(have) {
 		line := 0
@@ -49,6 +52,7 @@ func reconcile(have, want []byte) repair {
 	}
 	begin := bytes.LastIndexByte(have[:same], '\n') + 1
 	m := newMatch(have[begin:], want[begin:])
+	m.midst = midst && begin == 0
 	r, ok := m.inOrder()
 	if !ok {
 		r = m.unordered()
@@ -91,7 +95,8 @@ type match struct {
 	number  map[string]int // the number of each content of a line
 	repeats []int          // by number: how often it is wanted
 
-	next int // the first line of want that is not dealt with
+	midst bool // have begins in the midst of a line
+	next  int  // the first line of want that is not dealt with
 }
 
 // chunk is a stretch of have that ends with a line end, or with the file.
@@ -178,7 +183,7 @@ func (m *match) inOrder() (r repair, ok bool) {
 			return repair{}, false
 		}
 		for _, c := range ours {
-			if c.kind == ourLine {
+			if c.kind == ourLine && m.next < len(m.ends) {
 				r.found += c.end - c.start
 				m.next++
 				added = m.start(m.next)
@@ -215,7 +220,10 @@ func (m *match) isRun(run []chunk, i int) bool {
 		if c.kind != ourLine {
 			continue
 		}
-		if i == len(m.ends) || !bytes.Equal(m.have[c.start:c.end], m.line(i)) {
+		if i == len(m.ends) {
+			return true // what else looks like ours is behind all that the log knows
+		}
+		if !bytes.Equal(m.have[c.start:c.end], m.line(i)) {
 			return false
 		}
 		i++
@@ -226,42 +234,69 @@ func (m *match) isRun(run []chunk, i int) bool {
 // fill repairs the damaged stretches among gap with the lines before to; last
 // says that there is nothing of ours behind them. It gives where in want it
 // came to.
+//
+// What is put there agrees with what is left of our lines, so that a repair that
+// is cut off leaves nothing but such a stretch.
 func (m *match) fill(r *repair, gap []chunk, to int, last bool) (at int) {
 	for _, c := range gap {
 		if c.kind != withNUL {
 			continue
 		}
-		c.end = m.damageEnd(c, to)
-		from, room := m.start(m.next), c.end-c.start
-		for m.next < to && m.ends[m.next]-from <= room {
+		end, ending := m.damageEnd(c, to)
+		lead := m.lead(c)
+		from, room := m.start(m.next), end-c.start-len(lead)
+		fit := m.next
+		if ending >= 0 {
+			fit = ending
+		}
+		for m.next < to && m.ends[m.next]-from <= room && (ending < 0 || m.next < fit) {
 			m.next++
 		}
 		n := m.start(m.next) - from
-		if last && c.end == len(m.have) && m.next < to {
+		data := append(lead, m.want[from:from+n]...)
+		switch {
+		case ending >= 0:
+			line := m.line(ending)
+			data = append(append(data, lostLine(room-n-len(line))...), line...)
+			n += len(line)
+			m.next++
+		case last && end == len(m.have) && m.next < to:
 			// The file ends in the midst of ours, and so does what is put there.
+			data = append(data, m.want[from+n:from+room]...)
 			n = room
+		default:
+			data = append(data, lostLine(room-n)...)
 		}
-		ours := m.want[from : from+n : from+n]
-		r.fills = append(r.fills, fill{off: int64(c.start), data: append(ours, lostLine(room-n)...), lost: m.have[c.start:c.end], ours: n})
+		r.fills = append(r.fills, fill{off: int64(c.start), data: data, lost: m.have[c.start:end], others: room - n})
 		at = from + n
 	}
 	return max(at, m.start(m.next))
 }
 
 // damageEnd is where the damaged stretch c ends: behind the last NUL, unless the
-// text that follows is the end of one of our lines before to.
-func (m *match) damageEnd(c chunk, to int) int {
+// text that follows is the end of one of our lines before to, which is ending.
+func (m *match) damageEnd(c chunk, to int) (end, ending int) {
 	last := c.start + bytes.LastIndexByte(m.have[c.start:c.end], 0) + 1
 	text := m.have[last:c.end]
 	if len(text) == 0 || text[len(text)-1] != '\n' {
-		return c.end
+		return c.end, -1
 	}
-	for i := m.next; i < to && m.ends[i]-m.start(m.next) <= c.end-c.start; i++ {
+	room := c.end - c.start - len(m.lead(c))
+	end, ending = last, -1
+	for i := m.next; i < to && m.ends[i]-m.start(m.next) <= room; i++ {
 		if bytes.HasSuffix(m.line(i), text) {
-			return c.end
+			end, ending = c.end, i
 		}
 	}
-	return last
+	return end, ending
+}
+
+// lead is what has to stand in the damaged stretch c before a line.
+func (m *match) lead(c chunk) []byte {
+	if c.start == 0 && m.midst {
+		return []byte{'\n'}
+	}
+	return nil
 }
 
 // unordered makes the repair where somebody else has changed more than he could
@@ -269,14 +304,27 @@ func (m *match) damageEnd(c chunk, to int) int {
 func (m *match) unordered() (r repair) {
 	m.next = 0
 	there := make([]int, len(m.repeats))
+	found := func(number, length int) bool {
+		if there[number] == m.repeats[number] {
+			return false
+		}
+		there[number]++
+		r.found += length
+		return true
+	}
 	for _, c := range m.chunks {
-		switch {
-		case c.kind == ourLine && there[c.number] < m.repeats[c.number]:
-			there[c.number]++
-			r.found += c.end - c.start
-		case c.kind == withNUL:
-			c.end = m.damageEnd(c, len(m.ends))
-			r.fills = append(r.fills, fill{off: int64(c.start), data: lostLine(c.end - c.start), lost: m.have[c.start:c.end]})
+		switch c.kind {
+		case ourLine:
+			found(c.number, c.end-c.start)
+		case withNUL:
+			end := c.start + bytes.LastIndexByte(m.have[c.start:c.end], 0) + 1
+			text := m.have[end:c.end]
+			if n, ours := m.number[string(text)]; !ours || !found(n, len(text)) {
+				end, _ = m.damageEnd(c, len(m.ends))
+			}
+			lead := m.lead(c)
+			lost := end - c.start - len(lead)
+			r.fills = append(r.fills, fill{off: int64(c.start), data: append(lead, lostLine(lost)...), lost: m.have[c.start:end], others: lost})
 		}
 	}
 	var missing []byte

@@ -401,10 +401,13 @@ func (r *recovery) redoFile(f *redo) (rest []byte, err error) {
 	log.durable = log.position
 	log.base.Store(at.base)
 	r.settled[log] = at.intact
-	if len(want) == 0 {
+	if len(want) == 0 && !at.grown {
 		return nil, nil
 	}
 	err = s.folder.ready(log, time.Now())
+	if isRefusal(err) && len(want) == 0 {
+		return nil, nil
+	}
 	if isRefusal(err) {
 		s.log.Error("lines of the write-ahead log go to the overflow file: their own cannot be written to", "file", f.name, "error", err)
 		log.blocked = err
@@ -420,6 +423,7 @@ func (r *recovery) redoFile(f *redo) (rest []byte, err error) {
 type located struct {
 	identity vfs.Identity // of what has the name; zero if there is no such file
 	intact   bool         // it is as it was, and from on may have been added to
+	grown    bool         // it was added to, with what may not have been durable
 	from     int64        // from where on it is compared
 	anchor   uint32       // of the bytes before that
 	base     int64
@@ -455,19 +459,18 @@ func (r *recovery) locate(f *redo) (at located, err error) {
 		}
 		info, from, err := r.look(name, f.at)
 		at.elsewhere, at.elsewhereFrom = name, from
+		at.grown = true
 		at.base = max(at.base, f.at.base+info.Size)
 		return at, err
 	}
 	info, from, err := r.look(f.name, f.at)
 	at.from, at.base, at.anchor, at.intact = from, f.at.base, f.at.anchor, true
+	at.grown = info.Size > from
 	if err == nil && from < f.at.size {
-		at.anchor, at.intact = 0, false
+		at.anchor, at.intact, at.grown = 0, false, true
 		s.count.shrunk.Add(1)
-		s.log.Warn("log file was truncated by somebody else while dalogd was down", "file", f.name, "size", info.Size, "was", f.at.size)
+		s.log.Warn("log file was truncated or changed while dalogd was down", "file", f.name, "size", info.Size, "was", f.at.size)
 		at.base += f.at.size
-		if len(f.want) == 0 {
-			at.from = info.Size
-		}
 	}
 	return at, err
 }
