@@ -206,22 +206,25 @@ func (m *match) findRun(gap, run []chunk) (line int, ok bool) {
 	}
 	from := m.start(m.next)
 	fit := sort.Search(len(m.ends)-m.next, func(i int) bool { return m.start(m.next+i)-from > room })
-	for i := m.next + fit - 1; i >= m.next; i-- {
-		if m.isRun(run, i) {
-			return i, true
+	for _, surplus := range []bool{false, true} {
+		for i := m.next + fit - 1; i >= m.next; i-- {
+			if m.isRun(run, i, surplus) {
+				return i, true
+			}
 		}
 	}
 	return 0, false
 }
 
-// isRun tells whether our lines in run are those of want from line i on.
-func (m *match) isRun(run []chunk, i int) bool {
+// isRun tells whether our lines in run are those of want from line i on. surplus
+// allows for more lines that look like ours behind all that the log knows.
+func (m *match) isRun(run []chunk, i int, surplus bool) bool {
 	for _, c := range run {
 		if c.kind != ourLine {
 			continue
 		}
 		if i == len(m.ends) {
-			return true // what else looks like ours is behind all that the log knows
+			return surplus
 		}
 		if !bytes.Equal(m.have[c.start:c.end], m.line(i)) {
 			return false
@@ -283,6 +286,9 @@ func (m *match) damageEnd(c chunk, to int) (end, ending int) {
 	}
 	room := c.end - c.start - len(m.lead(c))
 	end, ending = last, -1
+	if len(text) == 1 {
+		end = c.end // the end of what was lost
+	}
 	for i := m.next; i < to && m.ends[i]-m.start(m.next) <= room; i++ {
 		if bytes.HasSuffix(m.line(i), text) {
 			end, ending = c.end, i
