@@ -27,7 +27,8 @@ type collector struct {
 	mu       sync.Mutex
 	stored   []string
 	sessions map[*session]struct{}
-	errs     []error // why sessions ended that were not closed, or written to the end
+	errs     []error // why sessions ended that did not end in good order
+	empty    uint64  // messages
 	killed   int     // generation of those killed: what they have not stored is lost
 	group    sync.WaitGroup
 }
@@ -43,7 +44,7 @@ func newCollector(t testing.TB, cfg ServerConfig) *collector {
 	h := &collector{
 		t:        t,
 		srv:      srv,
-		delay:    func() time.Duration { return time.Duration(rand.IntN(200)) * time.Microsecond },
+		delay:    func() time.Duration { return time.Duration(max(0, rand.IntN(2000)-1800)) * time.Microsecond },
 		chunk:    func() int { return 1 + rand.IntN(rand.IntN(4000)+1) },
 		sessions: make(map[*session]struct{}),
 	}
@@ -143,6 +144,9 @@ func (h *collector) serve(n *session) error {
 	}
 	close(batches)
 	s.End()
+	h.mu.Lock()
+	h.empty += s.Empty
+	h.mu.Unlock()
 	_, err := s.Over()
 	return errors.Join(err, <-wrote, Linger(n.conn, 2*time.Second))
 }
@@ -162,6 +166,18 @@ func (h *collector) all() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return slices.Clone(h.stored)
+}
+
+// ended waits for the end of all sessions, and says what was wrong with them.
+func (h *collector) ended(t testing.TB) (empty uint64, errs []error) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		empty, errs = h.empty, h.errs
+		return len(h.sessions) == 0
+	}, 30*time.Second, time.Millisecond)
+	return empty, errs
 }
 
 // stop ends all sessions in good order.
@@ -343,7 +359,7 @@ func TestEndsInTheMiddle(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			messages := numbered("message", 10_000)
+			messages := numbered("message", 50_000)
 			h := newCollector(t, ServerConfig{})
 			h.chunk = func() int { return 4096 }
 			listener := h.listen("")
