@@ -58,8 +58,8 @@ type Answer struct {
 	Data []byte // behind that line
 }
 
-// Client is the client's side of one session. Send, Flush and Close are called
-// from one goroutine, all else from any. What was sent and not answered when
+// Client is the client's side of one session. Send, Flush, Close, Sent and Free
+// are called from one goroutine, all else from any. What was sent and not answered when
 // it has ended may or may not be stored: it must be sent again, in order, in
 // another session. The Client keeps nothing of it.
 type Client struct {
@@ -154,8 +154,7 @@ func (c *Client) waiting() int { return int(c.last + 1 - c.oldest.Load()) }
 // then.
 func (c *Client) Done() <-chan struct{} { return c.done }
 
-// Err is why the session has ended; nil before Done is closed, and where the
-// server has answered "close".
+// Err is why the session has ended; nil before Done is closed.
 func (c *Client) Err() error {
 	select {
 	case <-c.done:

@@ -322,7 +322,7 @@ func TestImrelp(t *testing.T) {
 			require.Equal(t, librelp, c.Offers().Software())
 			require.False(t, c.Agreed("dalog"))
 			require.NoError(t, c.Close())
-			require.NoError(t, c.Err())
+			require.Equal(t, ErrClosed, c.Err())
 			return true
 		})
 	})

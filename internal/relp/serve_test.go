@@ -1,11 +1,14 @@
 package relp
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/http/httptest"
 	"os"
 	"slices"
 	"sync"
@@ -63,6 +66,11 @@ func (h *collector) listen(addr string) net.Listener {
 	}
 	listener, err := net.Listen("tcp", addr)
 	require.NoError(h.t, err)
+	h.serveOn(listener)
+	return listener
+}
+
+func (h *collector) serveOn(listener net.Listener) {
 	h.t.Cleanup(func() { listener.Close() })
 	h.group.Go(func() {
 		for {
@@ -73,7 +81,6 @@ func (h *collector) listen(addr string) net.Listener {
 			h.start(conn)
 		}
 	})
-	return listener
 }
 
 func (h *collector) start(conn net.Conn) {
@@ -267,7 +274,7 @@ func (d *sender) attempt(messages []string, flush func() bool) (left []string) {
 	<-c.Done()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err == nil && len(d.waiting)+len(left) > 0 && c.Err() == nil {
+	if err == nil && c.Err() == ErrClosed && len(d.waiting) > 0 {
 		d.t.Errorf("Close says that all is answered, and %d are not", len(d.waiting))
 	}
 	var again []string
@@ -333,6 +340,32 @@ func TestClientWithServer(t *testing.T) {
 		require.Equal(t, len(messages), d.answers)
 		require.Equal(t, 1, d.opened)
 	})
+	t.Run("TLS", func(t *testing.T) {
+		t.Parallel()
+		h := newCollector(t, ServerConfig{})
+		d := &sender{t: t, dial: secured(t, h)}
+		d.deliver(messages, sometimes(50))
+		require.Equal(t, want, h.all())
+		require.Equal(t, len(messages), d.answers)
+		_, errs := h.ended(t)
+		require.Empty(t, errs)
+	})
+}
+
+// secured wraps a collector's sessions, and what is dialed, in TLS.
+func secured(t *testing.T, h *collector) (dial func() (net.Conn, error)) {
+	t.Helper()
+	https := httptest.NewUnstartedServer(nil) // has a certificate for 127.0.0.1
+	https.StartTLS()
+	t.Cleanup(https.Close)
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: https.TLS.Certificates})
+	require.NoError(t, err)
+	h.serveOn(listener)
+	roots := x509.NewCertPool()
+	roots.AddCert(https.Certificate())
+	return func() (net.Conn, error) {
+		return tls.Dial("tcp", listener.Addr().String(), &tls.Config{RootCAs: roots})
+	}
 }
 
 // trouble calls do again and again until done is closed.
@@ -384,13 +417,11 @@ func TestEndsInTheMiddle(t *testing.T) {
 // all that is stored arrive, although input is left that nobody will read.
 func TestStopUnderLoad(t *testing.T) {
 	t.Parallel()
-	for range 10 {
-		h := newCollector(t, ServerConfig{})
-		h.chunk = func() int { return 4096 }
-		listener := h.listen("")
-		conn, err := net.Dial("tcp", listener.Addr().String())
+	try := func(t *testing.T, h *collector, dial func() (net.Conn, error)) {
+		conn, err := dial()
 		require.NoError(t, err)
 		answers := 0
+		before := len(h.all())
 		c, err := Open(t.Context(), conn, ClientConfig{Window: 100_000, Answered: func(Answer) { answers++ }})
 		require.NoError(t, err)
 		time.AfterFunc(time.Duration(rand.IntN(20))*time.Millisecond, h.stop)
@@ -399,8 +430,27 @@ func TestStopUnderLoad(t *testing.T) {
 			_, err = c.Send("syslog", message)
 		}
 		require.ErrorIs(t, err, ErrServerClosed)
-		require.Equal(t, len(h.all()), answers)
+		require.Equal(t, len(h.all())-before, answers)
+		h.ended(t)
 	}
+	t.Run("TCP", func(t *testing.T) {
+		t.Parallel()
+		h := newCollector(t, ServerConfig{})
+		h.chunk = func() int { return 4096 }
+		listener := h.listen("")
+		for range 10 {
+			try(t, h, func() (net.Conn, error) { return net.Dial("tcp", listener.Addr().String()) })
+		}
+	})
+	t.Run("TLS", func(t *testing.T) {
+		t.Parallel()
+		h := newCollector(t, ServerConfig{})
+		h.chunk = func() int { return 4096 }
+		dial := secured(t, h)
+		for range 5 {
+			try(t, h, dial)
+		}
+	})
 }
 
 // A client that half-closes gets the answers that are due to it.
