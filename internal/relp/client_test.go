@@ -507,6 +507,42 @@ func TestAnswersBehindAFailedWrite(t *testing.T) {
 	})
 }
 
+// Abort ends everything at once, whatever the session waits for.
+func TestAbort(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		do   func(c *Client) error
+	}{
+		{"while writing", func(c *Client) error {
+			_, err := c.Send("syslog", make([]byte, flushSize))
+			return err
+		}},
+		{"while the window is full", func(c *Client) error {
+			_, err := c.Send("syslog", nil)
+			for err == nil {
+				_, err = c.Send("syslog", nil)
+			}
+			return err
+		}},
+		{"while closing", func(c *Client) error {
+			_, err := c.Send("syslog", nil)
+			return errors.Join(err, c.Close())
+		}},
+	} {
+		bubble(t, c.name, func(t *testing.T) {
+			client, s, _ := dialed(t, ClientConfig{})
+			if c.name != "while writing" {
+				go io.Copy(io.Discard, s.conn)
+			}
+			time.AfterFunc(time.Second, client.Abort)
+			start := time.Now()
+			require.ErrorIs(t, c.do(client), ErrAborted)
+			require.Equal(t, time.Second, time.Since(start))
+		})
+	}
+}
+
 func TestClose(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
