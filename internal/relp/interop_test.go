@@ -191,7 +191,7 @@ func TestOmrelp(t *testing.T) {
 		h := newCollector(t, ServerConfig{})
 		h.delay = func() time.Duration { return time.Millisecond }
 		o := newOmrelp(t, h.listen("").Addr().String())
-		messages := numbered("message", 6000)
+		messages := numbered("message", 4000)
 		for i := 0; i < len(messages); i += 2000 {
 			o.log(messages[i : i+2000]...)
 			waitFor(t, "some messages", func() bool { return len(h.all()) > i+500 })
@@ -199,14 +199,18 @@ func TestOmrelp(t *testing.T) {
 		}
 		o.log("last")
 		h.await(t, "last")
-		t.Logf("%d copies", requireAll(t, append(messages, "last"), h.all()))
+		copies := requireAll(t, append(messages, "last"), h.all())
+		require.NoError(t, o.Stop(patience))
+		h.ended(t)
+		require.GreaterOrEqual(t, h.opened, 3)
+		t.Logf("%d connections, %d copies", h.opened, copies)
 	})
 	t.Run("server stopped and started", func(t *testing.T) {
 		t.Parallel()
 		h := newCollector(t, ServerConfig{})
 		listener := h.listen("")
 		o := newOmrelp(t, listener.Addr().String())
-		messages := numbered("message", 6000)
+		messages := numbered("message", 4000)
 		for i := 0; i < len(messages); i += 2000 {
 			o.log(messages[i : i+2000]...)
 			waitFor(t, "some messages", func() bool { return len(h.all()) > i+500 })
@@ -216,9 +220,11 @@ func TestOmrelp(t *testing.T) {
 		}
 		o.log("last")
 		h.await(t, "last")
-		t.Logf("%d copies", requireAll(t, append(messages, "last"), h.all()))
+		copies := requireAll(t, append(messages, "last"), h.all())
 		require.NoError(t, o.Stop(patience))
 		_, errs := h.ended(t)
+		require.GreaterOrEqual(t, h.opened, 3)
+		t.Logf("%d connections, %d copies", h.opened, copies)
 		require.Empty(t, errs)
 	})
 	t.Run("rsyslog killed", func(t *testing.T) {

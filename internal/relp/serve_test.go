@@ -32,6 +32,7 @@ type collector struct {
 	sessions map[*session]struct{}
 	errs     []error // why sessions ended that did not end in good order
 	empty    uint64  // messages
+	opened   int     // connections
 	killed   int     // generation of those killed: what they have not stored is lost
 	group    sync.WaitGroup
 }
@@ -87,6 +88,7 @@ func (h *collector) start(conn net.Conn) {
 	h.mu.Lock()
 	n := &session{conn, h.killed}
 	h.sessions[n] = struct{}{}
+	h.opened++
 	h.mu.Unlock()
 	h.group.Go(func() {
 		err := h.serve(n)
