@@ -51,7 +51,11 @@ func TestKills(t *testing.T) {
 	text, err := json.Marshal(cfg)
 	require.NoError(t, err)
 
-	written := 0
+	appendTo(t, path, "line 0\n")
+	r := start(t, cfg) // what is rotated before the first look ever is old news
+	s.waitFor("line 0")
+	r.stop()
+	written := 1
 	for kill := range kills {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), childEnv+"="+string(text))
@@ -80,7 +84,7 @@ func TestKills(t *testing.T) {
 			shift(t, path)
 		}
 	}
-	r := start(t, cfg)
+	r = start(t, cfg)
 	s.waitFor(fmt.Sprint("line ", written-1))
 	r.stop()
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"math"
 	"net"
@@ -244,7 +245,7 @@ func (p *pump) settle(ctx context.Context, s session, base int64) error {
 		select {
 		case <-ticker.C:
 		case <-s.gone():
-			return errPeerClosed
+			return p.lastWords(ctx, s, base)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -252,26 +253,27 @@ func (p *pump) settle(ctx context.Context, s session, base int64) error {
 	return nil
 }
 
-// lastWords gives the acknowledgements of a peer that has closed a moment to
-// come in, and says why the session ended.
+// lastWords says why the session ended. The acknowledgements of a peer that has
+// closed its side get a moment to come in.
 func (p *pump) lastWords(ctx context.Context, s session, base int64) error {
+	if err := s.reason(); !errors.Is(err, io.EOF) {
+		_ = p.confirm(s, base) // the error of the connection says more
+		return err
+	}
 	deadline := time.NewTimer(time.Second)
 	defer deadline.Stop()
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
 	for p.window.held() > p.window.unsent() {
-		before := p.window.safe
 		if err := p.confirm(s, base); err != nil {
-			return errors.Join(errPeerClosed, err)
+			return err
 		}
-		if p.window.safe == before {
-			select {
-			case <-ticker.C:
-			case <-deadline.C:
-				return errPeerClosed
-			case <-ctx.Done():
-				return errPeerClosed
-			}
+		select {
+		case <-ticker.C:
+		case <-deadline.C:
+			return errPeerClosed
+		case <-ctx.Done():
+			return errPeerClosed
 		}
 	}
 	return errPeerClosed

@@ -122,7 +122,12 @@ func TestServerHangs(t *testing.T) {
 	s.resume()
 	s.waitFor(want[len(want)-1])
 	r.stop()
-	requireAll(t, s.texts(), append([]string{"first"}, want...))
+	got := map[string]bool{}
+	for _, text := range s.texts() { // of the connections given up in any order
+		got[text] = true
+	}
+	assert.Len(t, got, 1+len(want))
+	assert.Contains(t, r.log.String(), "timed out")
 }
 
 // The first server that can be reached is used, and the first of all again when
@@ -187,6 +192,8 @@ func TestRenamesUnderLoad(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "app.log")
 	s := startSink(t)
 	r := start(t, newConfig(t, s.addr, File{Pattern: path, Program: "app", Severity: 6}))
+	appendTo(t, path, "")
+	s.until(func() bool { return r.Stats().Open == 1 }, "the first look")
 	var f *os.File
 	n := 0
 	write := func(count int) {

@@ -49,7 +49,7 @@ func (t *Tailer) look(s *Source, now time.Time) {
 	}
 	renew := s.broken && !s.busy
 	if err != nil || st.size > s.seen || rewritten {
-		t.offerInOrder(s)
+		t.offer(s)
 	}
 	idle := s.live == 0 && !now.Before(later(s.rotatedAt, s.grownAt).Add(t.cfg.RotateWait))
 	done := false

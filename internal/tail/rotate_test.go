@@ -157,6 +157,15 @@ func TestRotation(t *testing.T) {
 			r.look()
 			r.want("a", "bb", "cc")
 		}},
+		{"truncated and longer than before, the same bytes before the offset", func(r *rig) {
+			same := strings.Repeat("x", 3000) + "\n"
+			r.append("app.log", "a "+same)
+			r.look()
+			r.truncate("app.log")
+			r.append("app.log", "b "+same+"c\n")
+			r.look()
+			r.want("a "+same[:3000], "b "+same[:3000], "c")
+		}},
 		{"truncated twice", func(r *rig) {
 			r.append("app.log", "a\n")
 			r.look()

@@ -19,6 +19,7 @@ type Source struct {
 	name      string // present name
 	key       fileKey
 	ident     vfs.Identity
+	age       int64     // orders the sources of a place: time of birth, or of truncation
 	live      int       // how many followed paths lead here
 	rotatedAt time.Time // when live became 0
 	grownAt   time.Time // when the size was last seen to change
@@ -42,6 +43,7 @@ type Source struct {
 	queued    bool  // in the ready list
 	busy      bool  // being read
 	again     bool  // to be queued when no longer busy
+	allowed   int64 // up to this offset it may be read whatever older files hold
 	eof       bool  // the last read came to the end
 	broken    bool  // the content before the offset has changed
 	flush     bool  // the last line is ended without LF

@@ -238,7 +238,7 @@ func (t *Tailer) apply(now time.Time) {
 	defer t.mu.Unlock()
 	for _, s := range t.fresh {
 		s.active = true
-		t.offerInOrder(s)
+		t.offer(s)
 	}
 	t.fresh = nil
 }
