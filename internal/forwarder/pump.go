@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math"
@@ -76,10 +77,9 @@ var errStopped = errors.New("stopped")
 // run delivers until stop is closed and all that was read then is confirmed, or
 // until ctx ends, or there is no server when it should stop.
 func (p *pump) run(ctx context.Context, stop <-chan struct{}) error {
-	var better *connected // from the session before, which found it
+	var next *connected // found by the session before
 	for {
-		c := better
-		better = nil
+		c := next
 		if c == nil {
 			conn, i, err := p.dialer.dial(ctx, stop)
 			if err != nil {
@@ -87,38 +87,40 @@ func (p *pump) run(ctx context.Context, stop <-chan struct{}) error {
 			}
 			c = &connected{conn, i}
 		}
+		server := p.cfg.Servers[c.server]
 		s, err := p.protocol.open(c.conn, p.cfg.PeerTimeout)
 		if err != nil {
 			c.conn.Close()
-			p.dialer.complain(err)
-			p.dialer.wait(ctx, stop)
+			next = nil
+			p.dialer.ended(c.server, err)
 			continue
 		}
-		server := p.cfg.Servers[c.server]
 		p.stats.connects.Add(1)
 		p.stats.connected.Store(&server)
-		p.log.Info("connected", "server", server, "address", c.conn.RemoteAddr().String())
+		level := slog.LevelInfo
+		if p.dialer.fruitless > 0 {
+			level = slog.LevelDebug
+		}
+		p.log.Log(ctx, level, "connected", "server", server, "address", c.conn.RemoteAddr().String())
+		began, before := time.Now(), p.window.safe
 		undo := context.AfterFunc(ctx, s.abort)
-
-		before := p.window.safe
-		better, err = p.serve(ctx, stop, s, c.server)
+		next, err = p.serve(ctx, stop, s, c.server)
 		undo()
 		_ = s.close() // what matters was confirmed before
 		p.stats.connected.Store(nil)
-		p.dialer.ended(c.server, p.window.safe > before)
 		switch {
-		case err == nil && better == nil:
+		case err == nil && next == nil:
 			return nil
 		case err == nil:
-			p.log.Info("going back to a server earlier in the list", "from", server, "to", p.cfg.Servers[better.server])
+			p.log.Info("going back to a server earlier in the list", "from", server, "to", p.cfg.Servers[next.server])
 		case ctx.Err() != nil:
 			return errStopped
-		default:
+		case p.window.safe > before || time.Since(began) > fruitlessBefore:
+			p.dialer.ended(c.server, nil)
 			p.log.Warn("connection lost; what is not confirmed will be sent again",
 				"server", server, "unconfirmed_bytes", p.window.held(), "error", err)
-			if p.window.safe == before {
-				p.dialer.wait(ctx, stop)
-			}
+		default:
+			p.dialer.ended(c.server, fmt.Errorf("%s: %w", server, err))
 		}
 	}
 }
@@ -224,6 +226,10 @@ func (p *pump) confirm(s session, base int64) error {
 	n, err := s.confirmed()
 	if err != nil {
 		return err
+	}
+	if p.dialer.fruitless > 0 && base+n > p.window.safe {
+		p.dialer.fruitless = 0
+		p.log.Info("delivering again")
 	}
 	p.window.confirm(base+n, func(m mark) {
 		p.registry.confirm(m.source.ID, m.position)

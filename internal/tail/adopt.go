@@ -1,13 +1,16 @@
 package tail
 
 import (
+	"errors"
+	"io"
 	"os"
 
 	"github.com/dalog-project/dalog/internal/delivery"
 )
 
-// adopt makes a source of a.
-func (t *Tailer) adopt(p *place, a *arrival) *Source {
+// adopt makes a source of a. If its file cannot be read that is told, and the
+// next look tries again.
+func (t *Tailer) adopt(p *place, a *arrival) {
 	s := &Source{
 		ID: delivery.NewSourceID(), Path: p.path, Pattern: p.pattern.index,
 		place: p, name: a.name, key: a.look.key, ident: a.ident, age: a.birth,
@@ -18,32 +21,25 @@ func (t *Tailer) adopt(p *place, a *arrival) *Source {
 		s.age = min(s.age, p.cur.age-1)
 	}
 	event := Event{Kind: FileFound, Path: p.path, Name: a.name}
+	var err error
 	switch {
 	case a.known != nil:
 		event.Kind = FileResumed
-		delete(t.known, a.known.File)
-		s.ID, s.resume = a.known.ID, a.known.Position
-		s.confirmed = s.resume
-		c, err := delivery.CursorAt(a.file, s.resume.Offset)
-		if err == nil && c.Position() == s.resume {
-			s.cursor = c
-		} else {
-			s.cursor, s.broken = nil, true
-		}
-		if a.known.Done || a.known.File != a.ident || a.known.Path != p.path {
-			t.add(s)
-		}
+		err = s.goOn(a.known)
 	case p.first && t.cfg.FromEnd && !a.rotated:
-		if offset, err := lastLineEnd(a.file, a.look.size); err == nil {
-			if c, err := delivery.CursorAt(a.file, offset); err == nil {
-				s.cursor, s.confirmed = c, c.Position()
-			}
-		}
-		t.add(s)
-	default:
-		if a.rotated {
-			event.Kind = FileMissed
-		}
+		err = s.toEnd()
+	case a.rotated:
+		event.Kind = FileMissed
+	}
+	if err != nil {
+		t.tellUnusable(p, err)
+		a.file.Close()
+		return
+	}
+	if k := a.known; k != nil {
+		t.known.remove(k)
+	}
+	if k := a.known; k == nil || k.Done || k.File != a.ident || k.Path != p.path {
 		t.add(s)
 	}
 	event.Source, event.Offset = s.ID, s.offset()
@@ -54,7 +50,36 @@ func (t *Tailer) adopt(p *place, a *arrival) *Source {
 		t.lead(p, s)
 	}
 	t.cfg.Notify(event)
-	return s
+}
+
+// goOn takes up where k stands. If the content is not the one that was read
+// then, s is broken.
+func (s *Source) goOn(k *Known) error {
+	s.ID, s.resume, s.confirmed = k.ID, k.Position, k.Position
+	c, err := delivery.CursorAt(s.file, k.Position.Offset)
+	switch {
+	case err == nil && c.Position() == k.Position:
+		s.cursor = c
+	case err == nil || errors.Is(err, io.ErrUnexpectedEOF):
+		s.cursor, s.broken = nil, true
+	default:
+		return err
+	}
+	return nil
+}
+
+// toEnd begins behind the last whole line.
+func (s *Source) toEnd() error {
+	offset, err := lastLineEnd(s.file, s.size)
+	if err != nil {
+		return err
+	}
+	c, err := delivery.CursorAt(s.file, offset)
+	if err != nil {
+		return err
+	}
+	s.cursor, s.confirmed = c, c.Position()
+	return nil
 }
 
 // add remembers s as it stands.
@@ -65,12 +90,12 @@ func (t *Tailer) add(s *Source) {
 // enter puts a new source among the others of its place, by age. It can be read
 // once it is durable.
 func (t *Tailer) enter(s *Source) {
-	t.sources = append(t.sources, s)
 	t.open[s.key] = s
 	t.fresh = append(t.fresh, s)
 	p := s.place
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.sources = append(t.sources, s)
 	if p.last == nil || p.last.age <= s.age {
 		s.older, p.last = p.last, s
 		return

@@ -15,7 +15,7 @@ import (
 func (t *Tailer) renew(s *Source) {
 	p := s.place
 	position := s.position()
-	found, _ := t.siblings(p, t.list(p.dir), nil)
+	found, _ := t.siblings(p, t.list(p.dir), nil, true)
 	match := -1
 	for i, a := range found {
 		if a.known == nil && a.birth >= s.ident.Birth && s.isCopy(a, position) {
@@ -58,7 +58,8 @@ func (t *Tailer) renew(s *Source) {
 		t.change.Drop = append(t.change.Drop, s.ID)
 	}
 	for _, a := range missed {
-		next.age = max(next.age, t.adopt(p, a).age+1)
+		t.adopt(p, a)
+		next.age = max(next.age, a.birth+1)
 	}
 	t.add(next)
 	t.enter(next)

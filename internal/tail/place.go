@@ -19,10 +19,11 @@ type place struct {
 
 	due       time.Time
 	wait      time.Duration
-	listed    time.Time // last look at the folder
-	dirTime   int64     // the folder's time of modification then
-	unsettled int       // looks to take again, because names changed during the last
-	trouble   string    // told already
+	listed    time.Time           // last look at the folder
+	dirTime   int64               // the folder's time of modification then
+	sightings map[string]sighting // of rotated files, by name
+	unsettled int                 // looks to take again, because names changed during the last
+	trouble   string              // told already
 }
 
 func (t *Tailer) addPlace(p *pattern, path string, mark int64, first bool, now time.Time) {
@@ -54,10 +55,8 @@ func (t *Tailer) prune(p *place) {
 			return
 		}
 	}
-	for _, k := range t.known {
-		if k.Path == p.path {
-			return
-		}
+	if len(t.known.of(p.path)) > 0 {
+		return
 	}
 	delete(t.places, p.path)
 	t.order = slices.DeleteFunc(slices.Clone(t.order), func(q *place) bool { return q == p })
@@ -76,7 +75,7 @@ const (
 // changed, finds the files that belong to it.
 func (t *Tailer) check(p *place, now time.Time) {
 	p.wait = min(max(2*p.wait, fastLook), t.cfg.Scan)
-	p.due = onGrid(now.Add(p.wait), p.wait)
+	p.due = t.onGrid(now.Add(p.wait), p.wait)
 	if p.unsettled == 0 && t.unchanged(p, now) {
 		t.prune(p)
 		return
@@ -91,9 +90,10 @@ func (t *Tailer) check(p *place, now time.Time) {
 		t.tellUnusable(p, err)
 		return
 	}
-	p.trouble = ""
 	if v.list.err != nil && !missing(v.list.err) {
 		t.tellUnusable(p, v.list.err)
+	} else {
+		p.trouble = ""
 	}
 	t.settle(p, v)
 	if v.same {

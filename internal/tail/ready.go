@@ -79,7 +79,7 @@ func (t *Tailer) waitFor(s, before *Source) {
 	before.waiting = append(before.waiting, s)
 	before.eof = false
 	t.offer(before)
-	s.again = false
+	s.eof, s.again = false, false
 	t.release(s)
 }
 

@@ -19,7 +19,7 @@ func (t *Tailer) settle(p *place, v *view) {
 		v.head.file.Close()
 		t.lead(p, t.open[v.head.look.key])
 	default:
-		known := t.lookup(v.head.ident)
+		known := t.known.lookup(v.head.ident)
 		same = before == nil && known != nil && known.Path == p.path && !known.Done
 		take(&arrival{opened: v.head, name: p.path, known: known})
 	}
@@ -27,7 +27,7 @@ func (t *Tailer) settle(p *place, v *view) {
 		t.lead(p, nil)
 	}
 	for _, k := range v.gone {
-		delete(t.known, k.File)
+		t.known.remove(k)
 		t.forget(k.ID, p, k.File.Birth)
 	}
 	// The head's content may have been replaced while nobody looked; the files

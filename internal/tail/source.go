@@ -23,7 +23,6 @@ type Source struct {
 	live      int       // how many followed paths lead here
 	rotatedAt time.Time // when live became 0
 	grownAt   time.Time // when the size was last seen to change
-	size      int64     // at the last look
 	peak      int64     // the largest size seen
 	mtime     int64     // nanoseconds
 	ctime     int64
@@ -38,6 +37,7 @@ type Source struct {
 	cursor    *delivery.Cursor  // nil while broken at a resume
 	resume    delivery.Position // where the last run stood
 	confirmed delivery.Position
+	size      int64 // at the last look; only the scanner changes it
 	seen      int64 // offset behind the last byte read, within a line or not
 	active    bool  // durable in Memory
 	queued    bool  // in the ready list

@@ -7,7 +7,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/dalog-project/dalog/internal/delivery"
 	"github.com/dalog-project/dalog/internal/vfs"
 )
 
@@ -66,7 +65,7 @@ func (t *Tailer) view(p *place) (*view, error) {
 		}
 	}
 	v.list = t.list(p.dir)
-	v.siblings, v.gone = t.siblings(p, v.list, v.head)
+	v.siblings, v.gone = t.siblings(p, v.list, v.head, false)
 	again, err := lookAt(p.path)
 	still := v.exists == (err == nil) && (!v.exists || at.key == again.key)
 	v.same = v.same && still
@@ -74,45 +73,63 @@ func (t *Tailer) view(p *place) (*view, error) {
 	return v, nil
 }
 
-// siblings opens the rotated files of a place that are not open already, in the
-// order of their birth. gone are closed sources whose files are not among them.
-// head is the file at the path, if it is new.
-func (t *Tailer) siblings(p *place, list *dirList, head *opened) (found []*arrival, gone []*Known) {
-	lost := map[delivery.SourceID]*Known{}
-	for _, k := range t.known {
-		if k.Path == p.path && (head == nil || k != t.lookup(head.ident)) {
-			lost[k.ID] = k
+// siblings opens the rotated files of a place that are to be read, in the order
+// of their birth. Left out are those that are open already, closed ones that have
+// not grown, other places' and, unless all is set, files older than the mark.
+// gone are closed sources whose files are no longer there. head is the file at
+// the path, if it is new.
+func (t *Tailer) siblings(p *place, list *dirList, head *opened, all bool) (found []*arrival, gone []*Known) {
+	lost := map[*Known]bool{}
+	search := false
+	for _, k := range t.known.of(p.path) {
+		if head == nil || k != t.known.lookup(head.ident) {
+			lost[k] = true
+			search = search || p.cur == nil && !k.Done
 		}
-	}
-	// A file may show under two names while files are being renamed.
-	seen := map[fileKey]bool{}
-	if head != nil {
-		seen[head.look.key] = true
 	}
 	rotated, complete := list.rotated(p.base), list.err == nil
 	names := rotated
-	if p.cur == nil && slices.ContainsFunc(values(lost), func(k *Known) bool { return !k.Done }) {
+	if search {
 		names = list.names // one may have been renamed to something unusual
 	}
-	for _, name := range names {
-		a, ok := t.sibling(p, name, seen)
-		complete = complete && ok
-		switch {
-		case a == nil:
-			continue
-		case a.known != nil:
-			delete(lost, a.known.ID)
-		}
-		switch {
-		case a.known != nil && a.known.Path == p.path,
-			a.known == nil && t.places[a.name] == nil && slices.Contains(rotated, name):
-			found = append(found, a)
-		default: // the concern of another place, or of no one
-			a.file.Close()
-		}
+	opened := map[fileKey]bool{} // a file may show under two names while files are being renamed
+	if head != nil {
+		opened[head.look.key] = true
 	}
+	sightings := make(map[string]sighting, len(names))
+	for _, name := range names {
+		path := filepath.Join(p.dir, name)
+		s, ok := t.sight(p, name)
+		complete = complete && ok
+		if s == nil {
+			continue
+		}
+		sightings[name] = *s
+		k := t.known.lookup(s.ident)
+		delete(lost, k)
+		switch {
+		case opened[s.look.key]:
+			continue
+		case k != nil && (k.Path != p.path || k.Done && s.look.size <= k.Position.Offset):
+			continue
+		case k == nil && (t.places[path] != nil || !slices.Contains(rotated, name) || s.birth <= p.mark && !all):
+			continue
+		}
+		o, err := openFile(path)
+		if err != nil || o.ident != s.ident { // renamed just now
+			complete = false
+			if err == nil {
+				o.file.Close()
+			}
+			continue
+		}
+		opened[s.look.key] = true
+		suffix, _ := rotation(p.base, name)
+		found = append(found, &arrival{opened: o, name: path, suffix: suffix, known: k, rotated: true})
+	}
+	p.sightings = sightings
 	if complete {
-		for _, k := range lost {
+		for k := range lost {
 			if k.Done {
 				gone = append(gone, k)
 			}
@@ -122,47 +139,36 @@ func (t *Tailer) siblings(p *place, list *dirList, head *opened) (found []*arriv
 	return found, gone
 }
 
-// sibling opens a file in the folder of a place, unless it is open already or
-// no file. ok is false when it cannot be told what it is.
-func (t *Tailer) sibling(p *place, name string, seen map[fileKey]bool) (a *arrival, ok bool) {
+// sighting is what a file was when it was last identified. As long as it looks
+// the same it need not be opened again for that.
+type sighting struct {
+	look  look
+	ident vfs.Identity
+	birth int64
+}
+
+// sight identifies a file in the folder of a place. It gives nil for one that is
+// open already and for what is no file; ok is false when it cannot be told.
+func (t *Tailer) sight(p *place, name string) (s *sighting, ok bool) {
 	path := filepath.Join(p.dir, name)
 	st, err := lookAt(path)
 	if err != nil || st.mode&unix.S_IFMT != unix.S_IFREG {
 		return nil, err == nil || missing(err)
 	}
-	if s := t.open[st.key]; s != nil {
-		s.name = path
+	if open := t.open[st.key]; open != nil {
+		open.name = path
 		return nil, true
+	}
+	if s, ok := p.sightings[name]; ok && s.look == st {
+		return &s, true
 	}
 	o, err := openFile(path)
 	if err != nil {
 		return nil, missing(err)
 	}
-	if t.open[o.look.key] != nil || seen[o.look.key] {
-		o.file.Close()
+	defer o.file.Close()
+	if t.open[o.look.key] != nil {
 		return nil, true
 	}
-	seen[o.look.key] = true
-	suffix, _ := rotation(p.base, name)
-	return &arrival{opened: o, name: path, suffix: suffix, known: t.lookup(o.ident), rotated: true}, true
-}
-
-func values(m map[delivery.SourceID]*Known) (list []*Known) {
-	for _, k := range m {
-		list = append(list, k)
-	}
-	return list
-}
-
-// lookup finds what is known of a file that is not open.
-func (t *Tailer) lookup(ident vfs.Identity) *Known {
-	if k := t.known[ident]; k != nil {
-		return k
-	}
-	for _, k := range t.known {
-		if k.File.Same(ident) { // the kernel has learned to give handles since
-			return k
-		}
-	}
-	return nil
+	return &sighting{look: o.look, ident: o.ident, birth: o.birth}, true
 }
