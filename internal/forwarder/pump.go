@@ -142,6 +142,14 @@ func (p *pump) serve(ctx context.Context, stop <-chan struct{}, s session, serve
 	timer := time.NewTimer(confirmEvery)
 	defer timer.Stop()
 	for {
+		// Asked before filling: what the last look has found is filled in then.
+		stopping := false
+		stopped := stop
+		select {
+		case <-stop:
+			stopping, stopped = true, nil
+		default:
+		}
 		more := p.fill()
 		for p.window.unsent() >= segmentSize || !more && p.window.unsent() > 0 {
 			if err := p.send(s); err != nil {
@@ -165,14 +173,6 @@ func (p *pump) serve(ctx context.Context, stop <-chan struct{}, s session, serve
 		}
 		if more && p.window.held() < int64(p.cfg.Window) {
 			continue
-		}
-		stopping := false
-		var stopped <-chan struct{}
-		select {
-		case <-stop:
-			stopping = true
-		default:
-			stopped = stop
 		}
 		if stopping && !more && p.window.held() == 0 {
 			return nil, nil
