@@ -130,6 +130,7 @@ func TestSecondSignal(t *testing.T) {
 	eventually(t, func() bool { return len(d.lines("p.log")) > 0 }, "load")
 	d.signal(syscall.SIGTERM)
 	eventually(t, func() bool { return strings.Contains(d.err.String(), "msg=stopping") }, "it stops")
+	time.Sleep(sameSignal + 50*time.Millisecond) // or it is the same wish
 	d.signal(syscall.SIGTERM)
 	d.wantExit(exitInternal)
 	close(stop)
