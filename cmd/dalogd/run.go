@@ -52,11 +52,12 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 //	senders ══▶ receiver ──▶ store ──▶ files ──▶ pages ══▶ readers
 //	            syslogsrv    logstore            httpindex
 func serve(ctx context.Context, f *flags, env environment, log *slog.Logger) error {
+	logFiles := shareDescriptors(f, log)
 	receiver, webSockets, err := openReceiver(f, env, log)
 	if err != nil {
 		return err
 	}
-	store, err := openStore(f, log)
+	store, err := openStore(f, logFiles, log)
 	if err != nil {
 		receiver.Close()
 		return err
@@ -85,7 +86,6 @@ func serve(ctx context.Context, f *flags, env environment, log *slog.Logger) err
 	serving := start(ctx, web.run(httpindex.NewServer(pages, log)))
 	receiving := start(ctx, func(ctx context.Context) error { return receiver.Run(ctx, store) })
 	announce(log, receiver, web)
-	warnDescriptors(log, f)
 
 	// Until somebody or something says stop.
 	for stop := false; !stop; {

@@ -15,7 +15,7 @@ import (
 )
 
 // openStore takes the log folder into use.
-func openStore(f *flags, log *slog.Logger) (*logstore.Store, error) {
+func openStore(f *flags, logFiles int, log *slog.Logger) (*logstore.Store, error) {
 	owner, err := findOwner(f.Owner)
 	if err != nil {
 		return nil, &exitError{exitUsage, err}
@@ -26,7 +26,7 @@ func openStore(f *flags, log *slog.Logger) (*logstore.Store, error) {
 	store, err := logstore.Open(logstore.Config{
 		Dir: f.LogDir, StateDir: f.StateDir, Owner: owner,
 		LineFormat: f.LineFormat.LineFormat, Host: f.Host.HostColumn, Logger: log,
-		MaxUncommitted: 32 << 20,
+		MaxUncommitted: 32 << 20, MaxOpenFiles: logFiles,
 	})
 	if err == nil {
 		return store, nil

@@ -44,7 +44,7 @@ func (d *folder) append(f *logFile, parts [][]byte) (kept int, err error) {
 		f.end = before.Size
 		n = 0
 	}
-	return max(0, wholeLines(parts, n)-lead), err
+	return max(0, wholeLines(parts, n)-lead), refusedBy(f.name, err)
 }
 
 // begin looks at the end of f, ends there what readers see, and reports whether
