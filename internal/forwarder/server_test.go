@@ -91,9 +91,12 @@ func TestServerHangsUpAtOnce(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	assert.Less(t, s.connections(), 12)
+	assert.LessOrEqual(t, strings.Count(r.log.String(), "level=WARN"), 1, "nor is the log")
+	assert.LessOrEqual(t, strings.Count(r.log.String(), "level=INFO msg=connected"), 1)
 	appendTo(t, path, "a\n")
 	s.waitFor("a")
 	r.stop()
+	assert.Contains(t, r.log.String(), "delivering again")
 }
 
 // A server that takes nothing more is given up after a while; nothing is lost
