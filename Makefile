@@ -15,7 +15,7 @@ build: ## bin/dalogd and bin/dalogfwd, static
 	$(GOBUILD) -o bin/ ./cmd/dalogd ./cmd/dalogfwd
 
 run: build ## the demo: dalogd, two app servers and a writer, on loopback; ends on Ctrl-C
-	@CGO_ENABLED=0 $(GO) build -o bin/dalog-demo ./internal/demo
+	@$(GOBUILD) -o bin/dalog-demo ./internal/demo
 	@exec bin/dalog-demo
 
 peers: ## bring the programs the tests run against (rsyslog, syslog-ng, ...)

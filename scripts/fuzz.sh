@@ -12,9 +12,21 @@ if [ -z "$targets" ]; then
 	echo "no fuzz targets" >&2
 	exit 1
 fi
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
 failed=0
 while read -r package target; do
 	echo "== $package $target"
-	go test -run '^$' -fuzz "^$target\$" -fuzztime "$fuzztime" "$package" </dev/null || failed=1
+	# Without a bound, minimizing inputs for the corpus can take all the time.
+	if go test -run '^$' -fuzz "^$target\$" -fuzztime "$fuzztime" -fuzzminimizetime 50x "$package" </dev/null 2>&1 | tee "$log"; then
+		continue
+	fi
+	# A worker that is busy when the time is up makes the go command fail with
+	# just this; what it calls a finding, it writes to testdata/fuzz.
+	if grep -q 'context deadline exceeded' "$log" && ! grep -q 'Failing input written' "$log"; then
+		echo "== $target: the time was up, no finding"
+		continue
+	fi
+	failed=1
 done <<<"$targets"
 exit $failed

@@ -40,8 +40,9 @@ func TestSocketActivation(t *testing.T) {
 	require.NoError(t, err)
 	eventually(t, func() bool { return strings.Contains(stderr.String(), "msg=ready") }, "ready: %s", &stderr)
 	d := &daemon{t: t, addr: map[string]string{"http": http.Addr().String()}}
-	eventually(t, func() bool { return strings.Contains(d.get("/"), "p.log") }, "the file is there")
-	eventually(t, func() bool { return strings.HasSuffix(d.get("/p.log"), " p: hello\n") }, "the line can be read")
+	eventually(t, func() bool {
+		return strings.Contains(d.get("/"), "p.log\n") && strings.HasSuffix(d.get("/p.log"), " p: hello\n")
+	}, "the line can be read")
 	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
 	require.NoError(t, cmd.Wait())
 	require.Equal(t, fmt.Sprintf("[tcp %s http %s]", syslog.Addr(), http.Addr()), fmt.Sprint(listened(stderr.String())))

@@ -4,7 +4,6 @@ import (
 	"io"
 	"log/slog"
 	"runtime/debug"
-	"syscall"
 )
 
 // version is set by the linker in releases.
@@ -30,18 +29,4 @@ func newLogger(w io.Writer, f *flags) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
 	return slog.New(slog.NewTextHandler(w, options))
-}
-
-// warnDescriptors says when the limit of open files is below what the flags
-// allow in connections.
-func warnDescriptors(log *slog.Logger, f *flags) {
-	const others = 1200 // log files, sockets, readers
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		return
-	}
-	if need := uint64(f.MaxConnections + others); limit.Cur < need {
-		log.Warn("the limit of open files is below --max-connections; connections above it will be refused",
-			"limit", limit.Cur, "wanted", need, "hint", "raise it (LimitNOFILE=, ulimit -n) or lower --max-connections")
-	}
 }

@@ -81,11 +81,12 @@ func isDir(path string) bool {
 //	senders ══▶ receiver ──▶ store ──▶ files ──▶ pages ══▶ readers
 //	            syslogsrv    logstore            httpindex
 func serve(ctx context.Context, f *flags, env environment, log *slog.Logger) error {
+	logFiles := shareDescriptors(f, log)
 	receiver, webSockets, err := openReceiver(f, env, log)
 	if err != nil {
 		return err
 	}
-	store, err := openStore(f, log)
+	store, err := openStore(f, logFiles, log)
 	if err != nil {
 		receiver.Close()
 		return err
@@ -104,6 +105,8 @@ func serve(ctx context.Context, f *flags, env environment, log *slog.Logger) err
 	})
 	registry.MustRegister(pages)
 
+	// A reader of stderr that goes away is no reason to stop.
+	signal.Ignore(syscall.SIGPIPE)
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
@@ -120,7 +123,6 @@ func serve(ctx context.Context, f *flags, env environment, log *slog.Logger) err
 	})
 	defer controlling.stop()
 	announce(log, receiver, web)
-	warnDescriptors(log, f)
 
 	// Until somebody or something says stop.
 	for stop := false; !stop; {
@@ -144,18 +146,23 @@ func serve(ctx context.Context, f *flags, env environment, log *slog.Logger) err
 	}
 
 	stopped := make(chan error, 1)
+	begun := time.Now()
 	go func() { stopped <- stopAll(log, receiving, serving, storing, store) }()
 	for {
 		select {
 		case err := <-stopped:
 			return err
 		case sig := <-signals:
-			if sig != syscall.SIGHUP {
+			if sig != syscall.SIGHUP && time.Since(begun) > sameSignal {
 				return fmt.Errorf("second signal (%v): stopped at once; messages not yet stored are lost", sig)
 			}
 		}
 	}
 }
+
+// sameSignal is the time in which a signal that is repeated is the same wish to
+// stop: a supervisor may send it to the process and to its group.
+const sameSignal = 200 * time.Millisecond
 
 // stopAll ends the parts one after the other, each when nothing comes to it any more.
 func stopAll(log *slog.Logger, receiving, serving, storing *part, store *logstore.Store) error {

@@ -130,6 +130,7 @@ func TestSecondSignal(t *testing.T) {
 	eventually(t, func() bool { return len(d.lines("p.log")) > 0 }, "load")
 	d.signal(syscall.SIGTERM)
 	eventually(t, func() bool { return strings.Contains(d.err.String(), "msg=stopping") }, "it stops")
+	time.Sleep(sameSignal + 50*time.Millisecond) // or it is the same wish
 	d.signal(syscall.SIGTERM)
 	d.wantExit(exitInternal)
 	close(stop)
@@ -174,7 +175,7 @@ func TestStopWithFullDisk(t *testing.T) {
 	d.signal(syscall.SIGTERM)
 	d.wantExit(exitDisk)
 	last := d.err.String()[strings.LastIndex(strings.TrimSuffix(d.err.String(), "\n"), "\n")+1:]
-	require.Regexp(t, `^dalogd: disk failure: .*file too large\. .*start dalogd again\n$`, last)
+	require.Regexp(t, `^dalogd: disk failure: .*overflow\.log: file too large\. .*start dalogd again\n$`, last)
 }
 
 // What dalogd counts can be seen at /metrics.

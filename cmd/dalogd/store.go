@@ -15,7 +15,7 @@ import (
 )
 
 // openStore takes the log folder into use.
-func openStore(f *flags, log *slog.Logger) (*logstore.Store, error) {
+func openStore(f *flags, logFiles int, log *slog.Logger) (*logstore.Store, error) {
 	owner, err := findOwner(f.Owner)
 	if err != nil {
 		return nil, &exitError{exitUsage, err}
@@ -27,7 +27,7 @@ func openStore(f *flags, log *slog.Logger) (*logstore.Store, error) {
 		Dir: f.LogDir, StateDir: f.StateDir, Owner: owner,
 		LineFormat: f.LineFormat.LineFormat, Host: f.Host.HostColumn, Logger: log,
 		Durability: f.Durability.Durability, Salvage: f.Salvage,
-		MaxUncommitted: 32 << 20,
+		MaxUncommitted: 32 << 20, MaxOpenFiles: logFiles,
 	}
 	f.keepFlags.apply(&cfg)
 	store, err := logstore.Open(cfg)

@@ -22,7 +22,7 @@ type flags struct {
 	File       []file   `group:"What" placeholder:"PATH=PROGRAM[:SEVERITY]" help:"A file to follow, the program its lines are sent as, and the severity by name or number (default info). PATH may be a pattern such as /var/log/app/*.log. Repeatable. Files that do not exist are waited for. Default: the ten logs of a docassemble app server."`
 	StartAtEnd bool     `group:"What" help:"Begin at the end of the files that exist when they are followed for the first time. Default: at the beginning."`
 	KeepBlank  bool     `group:"What" help:"Send empty lines too."`
-	MaxLine    byteSize `group:"What" placeholder:"SIZE" default:"1MiB" help:"Longer lines are cut. A line that does not fit into one message (64 KiB) is sent as several, with marks."`
+	MaxLine    byteSize `group:"What" placeholder:"SIZE" default:"1MiB" help:"Longer lines, and those that do not fit into one message (64 KiB), are sent in several pieces, with marks."`
 
 	StateDir string `group:"State" placeholder:"DIR" default:"/var/lib/dalogfwd" help:"Folder of the positions up to which each file is delivered. Keep it over restarts: without it all files are sent again."`
 
@@ -43,7 +43,7 @@ Examples:
   dalogfwd --server a.example.org,b.example.org:1514 --file /srv/app/log/app.log=app:debug
   dalogfwd --server logs --file '/var/log/app/*.log=app' --file /var/log/nginx/error.log=nginx:error
 
-Signals: TERM and INT send what the files hold, for at most 5 seconds, write the positions and exit; at once when repeated.
+Signals: TERM and INT send what the files hold, for at most 5 seconds, write the positions and exit; at once when repeated; HUP does nothing.
 
 Exit codes: 0 stopped as asked; 1 internal failure; 2 wrong usage or no server given; 5 state folder cannot be used; 6 another dalogfwd uses the state folder.
 
@@ -72,7 +72,11 @@ func parseFlags(args []string, env environment, stdout, stderr io.Writer) (f *fl
 			if v.Name == "help" || v.Name == "version" {
 				return v.OrigHelp
 			}
-			return fmt.Sprintf("%s ($%s)", v.OrigHelp, envName(v.Name))
+			help := v.OrigHelp
+			if v.HasDefault {
+				help += " Default: " + v.Default + "."
+			}
+			return fmt.Sprintf("%s ($%s)", help, envName(v.Name))
 		}),
 		kong.Vars{"version": versionText()},
 		kong.Resolvers(env),

@@ -10,13 +10,17 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/dalog-project/dalog/internal/forwarder"
 )
 
 // run is dalogfwd. It returns the exit code.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
-	signals := make(chan os.Signal, 2)
+	// A reader of stderr that goes away is no reason to stop, and neither is a
+	// hang-up: there is nothing to read anew.
+	signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP)
+	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
 
@@ -56,11 +60,19 @@ func forward(ctx context.Context, f *flags, env environment, signals <-chan os.S
 	ended := make(chan struct{})
 	defer close(ended)
 	go func() {
-		for _, stop := range []func(){cancel, fwd.Abort} {
+		var begun time.Time
+		for {
 			select {
 			case sig := <-signals:
-				log.Info("stopping", "signal", sig.String())
-				stop()
+				switch {
+				case begun.IsZero():
+					begun = time.Now()
+					log.Info("stopping", "signal", sig.String())
+					cancel()
+				case time.Since(begun) > sameSignal:
+					log.Info("stopping at once", "signal", sig.String())
+					fwd.Abort()
+				}
 			case <-ended:
 				return
 			}
@@ -74,6 +86,10 @@ func forward(ctx context.Context, f *flags, env environment, signals <-chan os.S
 	log.Info("ended")
 	return nil
 }
+
+// sameSignal is the time in which a signal that is repeated is the same wish to
+// stop: a supervisor may send it to the process and to its group.
+const sameSignal = 200 * time.Millisecond
 
 // startError says what to do about an error of forwarder.Open.
 func startError(err error, stateDir string) error {

@@ -248,7 +248,9 @@ func TestSignals(t *testing.T) {
 			c := startChild(t, "--server", r.addr, "--state-dir", state, "--file", path+"=app")
 			c.waitFor("msg=connected")
 			require.NoError(t, os.WriteFile(path, []byte(strings.Repeat("line\n", 1000)), 0o600))
+			require.NoError(t, c.cmd.Process.Signal(syscall.SIGHUP)) // which ends nothing
 			require.NoError(t, c.cmd.Process.Signal(sig))
+			require.NoError(t, c.cmd.Process.Signal(sig)) // the same wish
 			assert.Equal(t, exitOK, c.wait())
 			require.Eventually(t, func() bool { return strings.Count(r.got.String(), "\n") == 1000 }, 5*time.Second, time.Millisecond)
 			info, err := os.Stat(state)
@@ -277,6 +279,7 @@ func TestSecondSignal(t *testing.T) {
 	c.waitFor("msg=connected")
 	require.NoError(t, c.cmd.Process.Signal(syscall.SIGTERM))
 	c.waitFor("sending the rest")
+	time.Sleep(sameSignal + 50*time.Millisecond) // or it is the same wish
 	began := time.Now()
 	require.NoError(t, c.cmd.Process.Signal(syscall.SIGTERM))
 	assert.Equal(t, exitOK, c.wait())

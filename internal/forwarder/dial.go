@@ -15,6 +15,9 @@ const (
 	dialTimeout = 10 * time.Second
 	// remindAfter is how often a lasting failure to connect is logged.
 	remindAfter = time.Minute
+	// fruitlessBefore is how long a connection must last to be of use if nothing
+	// was to be delivered.
+	fruitlessBefore = 10 * time.Second
 )
 
 // dialer finds a server that can be reached. Names are looked up at each dial.
@@ -23,11 +26,12 @@ type dialer struct {
 	log     *slog.Logger
 	stats   *counters
 
-	next     int // server to try next
-	backOff  time.Duration
-	failures int // in a row
-	told     time.Time
-	toldText string
+	next      int // server to try next
+	backOff   time.Duration
+	failures  int // in a row
+	fruitless int // connections in a row that were of no use
+	told      time.Time
+	toldText  string
 }
 
 // dial tries the servers in turn until one answers or ctx ends. When stop has
@@ -96,17 +100,19 @@ func (d *dialer) complain(err error) {
 		return
 	}
 	d.told, d.toldText = time.Now(), text
-	d.log.Warn("no server can be reached; lines stay in their files until one can, retrying",
+	d.log.Warn("nothing can be delivered; lines stay in their files until it can, retrying",
 		"attempts", d.failures, "error", text)
 }
 
-// ended says how a session with server i went. Back-off begins anew after one
-// that delivered something; after one that did not, the next server's turn is
-// first.
-func (d *dialer) ended(i int, delivered bool) {
-	if delivered {
-		d.next, d.backOff, d.failures, d.toldText = 0, 0, 0, ""
+// ended says how a session with server i went. After one that was of use
+// back-off begins anew, with the first server; err is why one was not, and then
+// the next server's turn is first.
+func (d *dialer) ended(i int, err error) {
+	if err == nil {
+		d.next, d.backOff, d.failures, d.fruitless, d.toldText = 0, 0, 0, 0, ""
 		return
 	}
 	d.next = i + 1
+	d.fruitless++
+	d.complain(err)
 }

@@ -254,7 +254,7 @@ func TestStopWithoutServer(t *testing.T) {
 	began := time.Now()
 	r.stop()
 	assert.Less(t, time.Since(began), 4*time.Second, "there is no one to wait for")
-	assert.Contains(t, r.log.String(), "no server can be reached")
+	assert.Contains(t, r.log.String(), "nothing can be delivered")
 }
 
 // A server that takes nothing more does not keep the forwarder from stopping.

@@ -18,11 +18,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// childEnv holds the Config that this binary runs with in place of the tests.
+// childEnv makes this binary something else than the tests: a server that
+// discards, or a forwarder with the Config that it holds.
 const childEnv = "DALOG_FORWARDER_TEST_CHILD"
 
 func TestMain(m *testing.M) {
-	if text := os.Getenv(childEnv); text != "" {
+	switch text := os.Getenv(childEnv); text {
+	case "":
+		os.Exit(m.Run())
+	case "discard":
+		discard()
+	default:
 		var cfg Config
 		if err := json.Unmarshal([]byte(text), &cfg); err != nil {
 			panic(err)
@@ -35,7 +41,6 @@ func TestMain(m *testing.M) {
 		fmt.Println("open")
 		panic(f.Run(context.Background()))
 	}
-	os.Exit(m.Run())
 }
 
 // Killed again and again, at any moment, under load and with renames going on:
@@ -43,7 +48,10 @@ func TestMain(m *testing.M) {
 // after the positions were written last.
 func TestKills(t *testing.T) {
 	t.Parallel()
-	const kills, perKill = 30, 1000
+	kills, perKill := 30, 1000
+	if testing.Short() {
+		kills = 10
+	}
 	path := filepath.Join(t.TempDir(), "app.log")
 	s := startSink(t)
 	cfg := newConfig(t, s.addr, File{Pattern: path, Program: "app", Severity: 6})
@@ -51,7 +59,11 @@ func TestKills(t *testing.T) {
 	text, err := json.Marshal(cfg)
 	require.NoError(t, err)
 
-	written := 0
+	appendTo(t, path, "line 0\n")
+	r := start(t, cfg) // what is rotated before the first look ever is old news
+	s.waitFor("line 0")
+	r.stop()
+	written := 1
 	for kill := range kills {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), childEnv+"="+string(text))
@@ -80,7 +92,7 @@ func TestKills(t *testing.T) {
 			shift(t, path)
 		}
 	}
-	r := start(t, cfg)
+	r = start(t, cfg)
 	s.waitFor(fmt.Sprint("line ", written-1))
 	r.stop()
 

@@ -28,8 +28,11 @@ type session interface {
 	// confirmed is how many of the bytes written the server is known to have,
 	// also after the connection broke.
 	confirmed() (int64, error)
-	// gone is closed when the peer has closed the connection, or it broke.
+	// gone is closed when the peer has closed the connection, or it broke; reason
+	// then tells which: io.EOF means that the peer will send nothing more, though
+	// it may still read.
 	gone() <-chan struct{}
+	reason() error
 	// abort makes write return with an error, now and from then on.
 	abort()
 	// close ends the connection, politely if all is confirmed.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"math"
 	"net"
@@ -75,10 +77,9 @@ var errStopped = errors.New("stopped")
 // run delivers until stop is closed and all that was read then is confirmed, or
 // until ctx ends, or there is no server when it should stop.
 func (p *pump) run(ctx context.Context, stop <-chan struct{}) error {
-	var better *connected // from the session before, which found it
+	var next *connected // found by the session before
 	for {
-		c := better
-		better = nil
+		c := next
 		if c == nil {
 			conn, i, err := p.dialer.dial(ctx, stop)
 			if err != nil {
@@ -86,38 +87,40 @@ func (p *pump) run(ctx context.Context, stop <-chan struct{}) error {
 			}
 			c = &connected{conn, i}
 		}
+		server := p.cfg.Servers[c.server]
 		s, err := p.protocol.open(c.conn, p.cfg.PeerTimeout)
 		if err != nil {
 			c.conn.Close()
-			p.dialer.complain(err)
-			p.dialer.wait(ctx, stop)
+			next = nil
+			p.dialer.ended(c.server, err)
 			continue
 		}
-		server := p.cfg.Servers[c.server]
 		p.stats.connects.Add(1)
 		p.stats.connected.Store(&server)
-		p.log.Info("connected", "server", server, "address", c.conn.RemoteAddr().String())
+		level := slog.LevelInfo
+		if p.dialer.fruitless > 0 {
+			level = slog.LevelDebug
+		}
+		p.log.Log(ctx, level, "connected", "server", server, "address", c.conn.RemoteAddr().String())
+		began, before := time.Now(), p.window.safe
 		undo := context.AfterFunc(ctx, s.abort)
-
-		before := p.window.safe
-		better, err = p.serve(ctx, stop, s, c.server)
+		next, err = p.serve(ctx, stop, s, c.server)
 		undo()
 		_ = s.close() // what matters was confirmed before
 		p.stats.connected.Store(nil)
-		p.dialer.ended(c.server, p.window.safe > before)
 		switch {
-		case err == nil && better == nil:
+		case err == nil && next == nil:
 			return nil
 		case err == nil:
-			p.log.Info("going back to a server earlier in the list", "from", server, "to", p.cfg.Servers[better.server])
+			p.log.Info("going back to a server earlier in the list", "from", server, "to", p.cfg.Servers[next.server])
 		case ctx.Err() != nil:
 			return errStopped
-		default:
+		case p.window.safe > before || time.Since(began) > fruitlessBefore:
+			p.dialer.ended(c.server, nil)
 			p.log.Warn("connection lost; what is not confirmed will be sent again",
 				"server", server, "unconfirmed_bytes", p.window.held(), "error", err)
-			if p.window.safe == before {
-				p.dialer.wait(ctx, stop)
-			}
+		default:
+			p.dialer.ended(c.server, fmt.Errorf("%s: %w", server, err))
 		}
 	}
 }
@@ -139,6 +142,14 @@ func (p *pump) serve(ctx context.Context, stop <-chan struct{}, s session, serve
 	timer := time.NewTimer(confirmEvery)
 	defer timer.Stop()
 	for {
+		// Asked before filling: what the last look has found is filled in then.
+		stopping := false
+		stopped := stop
+		select {
+		case <-stop:
+			stopping, stopped = true, nil
+		default:
+		}
 		more := p.fill()
 		for p.window.unsent() >= segmentSize || !more && p.window.unsent() > 0 {
 			if err := p.send(s); err != nil {
@@ -162,14 +173,6 @@ func (p *pump) serve(ctx context.Context, stop <-chan struct{}, s session, serve
 		}
 		if more && p.window.held() < int64(p.cfg.Window) {
 			continue
-		}
-		stopping := false
-		var stopped <-chan struct{}
-		select {
-		case <-stop:
-			stopping = true
-		default:
-			stopped = stop
 		}
 		if stopping && !more && p.window.held() == 0 {
 			return nil, nil
@@ -224,6 +227,10 @@ func (p *pump) confirm(s session, base int64) error {
 	if err != nil {
 		return err
 	}
+	if p.dialer.fruitless > 0 && base+n > p.window.safe {
+		p.dialer.fruitless = 0
+		p.log.Info("delivering again")
+	}
 	p.window.confirm(base+n, func(m mark) {
 		p.registry.confirm(m.source.ID, m.position)
 		p.tailer.Confirm(m.source, m.position)
@@ -244,7 +251,7 @@ func (p *pump) settle(ctx context.Context, s session, base int64) error {
 		select {
 		case <-ticker.C:
 		case <-s.gone():
-			return errPeerClosed
+			return p.lastWords(ctx, s, base)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -252,26 +259,27 @@ func (p *pump) settle(ctx context.Context, s session, base int64) error {
 	return nil
 }
 
-// lastWords gives the acknowledgements of a peer that has closed a moment to
-// come in, and says why the session ended.
+// lastWords says why the session ended. The acknowledgements of a peer that has
+// closed its side get a moment to come in.
 func (p *pump) lastWords(ctx context.Context, s session, base int64) error {
+	if err := s.reason(); !errors.Is(err, io.EOF) {
+		_ = p.confirm(s, base) // the error of the connection says more
+		return err
+	}
 	deadline := time.NewTimer(time.Second)
 	defer deadline.Stop()
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
 	for p.window.held() > p.window.unsent() {
-		before := p.window.safe
 		if err := p.confirm(s, base); err != nil {
-			return errors.Join(errPeerClosed, err)
+			return err
 		}
-		if p.window.safe == before {
-			select {
-			case <-ticker.C:
-			case <-deadline.C:
-				return errPeerClosed
-			case <-ctx.Done():
-				return errPeerClosed
-			}
+		select {
+		case <-ticker.C:
+		case <-deadline.C:
+			return errPeerClosed
+		case <-ctx.Done():
+			return errPeerClosed
 		}
 	}
 	return errPeerClosed

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -36,6 +37,7 @@ func (s *fakeSession) write(p []byte) error {
 
 func (s *fakeSession) confirmed() (int64, error) { return int64(min(s.known, len(s.taken))), nil }
 func (s *fakeSession) gone() <-chan struct{}     { return s.ended }
+func (s *fakeSession) reason() error             { return io.EOF }
 func (s *fakeSession) abort()                    {}
 func (s *fakeSession) close() error              { return nil }
 

@@ -135,6 +135,9 @@ func apply(sources map[delivery.SourceID]entry, marks map[string]int64, c tail.C
 		delete(sources, id)
 	}
 	for _, k := range c.Add {
+		if old, ok := sources[k.ID]; ok && old.Position.Offset > k.Position.Offset {
+			k.Position = old.Position // confirmed since the change was made up
+		}
 		sources[k.ID] = entry{Known: k, Seen: seen}
 	}
 	for _, id := range c.Done {

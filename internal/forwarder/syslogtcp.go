@@ -61,6 +61,7 @@ type tcpSession struct {
 	raw     syscall.RawConn
 	written int64
 	ended   chan struct{} // closed when the peer sends nothing more
+	why     error         // once ended is closed
 }
 
 func openTCP(conn *net.TCPConn, peerTimeout time.Duration) (*tcpSession, error) {
@@ -77,7 +78,10 @@ func openTCP(conn *net.TCPConn, peerTimeout time.Duration) (*tcpSession, error) 
 	}
 	go func() {
 		defer close(s.ended)
-		_, _ = io.Copy(io.Discard, conn) // a syslog server says nothing; it only closes
+		// A syslog server says nothing; it only closes.
+		if _, s.why = io.Copy(io.Discard, conn); s.why == nil {
+			s.why = io.EOF
+		}
 	}()
 	return s, nil
 }
@@ -111,6 +115,8 @@ func (s *tcpSession) confirmed() (int64, error) {
 }
 
 func (s *tcpSession) gone() <-chan struct{} { return s.ended }
+
+func (s *tcpSession) reason() error { return s.why }
 
 func (s *tcpSession) abort() { _ = s.conn.SetDeadline(time.Unix(1, 0)) }
 

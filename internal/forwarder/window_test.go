@@ -2,6 +2,7 @@ package forwarder
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -35,8 +36,8 @@ func TestWindow(t *testing.T) {
 		)
 		t.Repeat(map[string]func(*rapid.T){
 			"frame": func(t *rapid.T) {
-				for range rapid.IntRange(1, 50).Draw(t, "frames") {
-					frame := append(bytes.Repeat([]byte{'x'}, rapid.SampledFrom([]int{0, 5, 300, 60_000}).Draw(t, "size")), '\n')
+				for range rapid.IntRange(1, 20).Draw(t, "frames") {
+					frame := append(bytes.Repeat([]byte{'x'}, rapid.SampledFrom([]int{0, 5, 300, 20_000}).Draw(t, "size")), '\n')
 					s := w.tail()
 					starts = append(starts, w.end)
 					s.buf = append(s.buf, frame...)
@@ -59,20 +60,17 @@ func TestWindow(t *testing.T) {
 				safe := w.safe
 				w.rewind(proto.frameLen)
 				require.LessOrEqual(t, w.sent, safe, "nothing is skipped")
-				if w.sent < w.end {
-					require.Contains(t, starts, w.sent, "begins with a frame")
-				}
-				for _, start := range starts {
-					require.False(t, start > w.sent && start <= safe && w.end > safe, "a confirmed frame is sent again")
+				i, found := slices.BinarySearch(starts, w.sent)
+				require.True(t, found || w.sent == w.end, "begins with a frame")
+				if found && i+1 < len(starts) {
+					require.Greater(t, starts[i+1], safe, "a confirmed frame is sent again")
 				}
 				base, wire = w.sent, nil
 			},
 			"": func(t *rapid.T) {
-				require.Equal(t, string(stream[base:base+int64(len(wire))]), string(wire))
+				require.True(t, bytes.Equal(stream[base:base+int64(len(wire))], wire))
 				require.Equal(t, base+int64(len(wire)), w.sent)
-				for _, at := range marked[passed:] {
-					require.Greater(t, at, w.safe)
-				}
+				require.True(t, passed == len(marked) || marked[passed] > w.safe)
 				held := 0
 				for _, s := range w.segments {
 					held += len(s.buf)

@@ -40,7 +40,12 @@ func TestFileRanges(t *testing.T) {
 		{"bytes=-9223372036854775808", 416, "invalid range\n"},
 		{"bytes=9223372036854775807-", 416, "invalid range: failed to overlap\n"},
 		{"bytes=99999999999999999999-", 416, "invalid range\n"},
-		{"lines=0-1", 416, "invalid range\n"},
+		{"bytes=-0", 416, "invalid range: failed to overlap\n"},
+		{"bytes=-000", 416, "invalid range: failed to overlap\n"},
+		{"bytes=-0,0-1", 206, "01"},
+		{"Bytes=0-1", 206, "01"},
+		{"lines=0-1", 200, text},
+		{"nonsense", 200, text},
 		{"bytes=0-20,0-20,0-20", 200, text},
 	} {
 		t.Run(c.ranges, func(t *testing.T) {

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"mime"
 	"net/http"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -83,6 +85,7 @@ func (h *Handler) file(w http.ResponseWriter, r *http.Request) int {
 	if q.download {
 		header.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
 	}
+	cleanRange(r.Header)
 	http.ServeContent(w, r, "", stampModified(header, snap, time.Now()), body)
 
 	status := sentStatus(header)
@@ -100,6 +103,29 @@ func (h *Handler) file(w http.ResponseWriter, r *http.Request) int {
 func (h *Handler) unreadable(w http.ResponseWriter, name string, err error) int {
 	h.log.Error("cannot read a log file", "file", name, "err", err)
 	return fail(w, http.StatusInternalServerError, quote(name)+" cannot be read: "+err.Error())
+}
+
+// cleanRange changes in Range what http.ServeContent answers wrongly: a unit
+// that it does not know, which RFC 9110 section 14.2 wants ignored, a unit in
+// capitals, and the last 0 bytes, which nothing satisfies (section 14.1.2) and
+// for which there is no Content-Range.
+func cleanRange(header http.Header) {
+	unit, set, _ := strings.Cut(header.Get("Range"), "=")
+	if !strings.EqualFold(unit, "bytes") {
+		header.Del("Range")
+		return
+	}
+	ranges := slices.DeleteFunc(strings.Split(set, ","), isEmptySuffix)
+	if len(ranges) == 0 {
+		ranges = []string{strconv.FormatInt(math.MaxInt64, 10) + "-"} // behind every end
+	}
+	header.Set("Range", "bytes="+strings.Join(ranges, ","))
+}
+
+// isEmptySuffix recognises "-0".
+func isEmptySuffix(spec string) bool {
+	digits, suffix := strings.CutPrefix(strings.TrimSpace(spec), "-")
+	return suffix && digits != "" && strings.Trim(digits, "0") == ""
 }
 
 // typeOf gives the media type: log files are text, which a browser shows;

@@ -49,7 +49,7 @@ func (d *folder) append(f *logFile, parts [][]byte, own int64) (kept int, err er
 		f.position.own, f.position.size = own+int64(kept), f.end
 		f.marking.Unlock()
 	}
-	return kept, err
+	return kept, refusedBy(f.name, err)
 }
 
 // begin looks at the end of f, ends there what readers see, and reports whether

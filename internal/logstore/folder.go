@@ -230,9 +230,9 @@ func isNoDescriptor(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
-// refusedBy makes err a *refusal where it speaks of the name, not of the disk.
+// refusedBy makes err a *refusal where it speaks of this file, not of the disk.
 func refusedBy(name string, err error) error {
-	for _, of := range []error{vfs.ErrNotRegular, fs.ErrPermission, fs.ErrExist, syscall.ETXTBSY, syscall.ENAMETOOLONG} {
+	for _, of := range []error{vfs.ErrNotRegular, fs.ErrPermission, fs.ErrExist, syscall.ETXTBSY, syscall.ENAMETOOLONG, syscall.EFBIG} {
 		if errors.Is(err, of) {
 			return &refusal{name, err}
 		}

@@ -76,6 +76,9 @@ func (f *formatter) appendMessage(dst []byte, m *syslog.Message, received syslog
 	dst = f.appendHeader(dst, m, received)
 	text := m.Text
 	lines := 1
+	if len(text) == 0 && f.layout == LineISO {
+		dst = appendWithoutText(dst, m)
+	}
 	if i := bytes.IndexByte(text, '\n'); i >= 0 {
 		header := len(dst) - start
 		for ; i >= 0; i = bytes.IndexByte(text, '\n') {
@@ -93,10 +96,27 @@ func (f *formatter) appendMessage(dst []byte, m *syslog.Message, received syslog
 	return append(dst, '\n'), lines
 }
 
+// appendWithoutText appends what a message says that has no text: some senders
+// put all of it into MSGID and structured data. Counters of the transport alone
+// (RFC 5424, section 7.3) say nothing.
+func appendWithoutText(dst []byte, m *syslog.Message) []byte {
+	said := len(m.MsgID) > 0
+	if said {
+		dst = syslog.AppendSafe(dst, m.MsgID)
+	}
+	if len(m.SD) == 0 || bytes.HasPrefix(m.SD, []byte("[meta ")) {
+		return dst
+	}
+	if said {
+		dst = append(dst, ' ')
+	}
+	return syslog.AppendSafe(dst, m.SD)
+}
+
 // appendHeader appends all that stands before the text.
 func (f *formatter) appendHeader(dst []byte, m *syslog.Message, received syslog.Timestamp) []byte {
 	at := m.Time
-	if !at.Valid {
+	if !at.Valid || m.Flags&syslog.ClockUnsynced != 0 {
 		at = received
 	}
 	dst = f.appendTime(dst, at)

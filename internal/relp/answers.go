@@ -31,7 +31,7 @@ func (c *Client) read() {
 		err = fmt.Errorf("%w: connection closed", ErrServerClosed)
 	}
 	if errors.Is(err, ErrServerClosed) && a.closed && a.oldest > c.written.Load() {
-		err = nil
+		err = ErrClosed
 	}
 	c.mu.Lock()
 	var lost readError

@@ -42,11 +42,11 @@ type ClientConfig struct {
 	Timeout time.Duration
 	// MaxAnswer is the most data of an answer, in bytes. Default 1 MiB.
 	MaxAnswer int
-	// Answered, where it is not nil, is called with the answer to each command that was sent, in the
-	// order in which the answers arrive: to messages only with code 200.
-	// It is called from one goroutine, does not block, and calls nothing of the
-	// Client but Abort. What it is given is valid until it returns. An answer
-	// covers no other command than its own.
+	// Answered, where it is not nil, is called with the answer to each command
+	// that was sent, in the order in which the answers arrive: to messages only
+	// with code 200. An answer covers no other command than its own. Answered
+	// is called from one goroutine, must not block, and may call nothing of the
+	// Client but Abort. What it is given is valid until it returns.
 	Answered func(Answer)
 }
 
@@ -58,10 +58,10 @@ type Answer struct {
 	Data []byte // behind that line
 }
 
-// Client is the client's side of one session. Send, Flush and Close are called
-// from one goroutine, all else from any. What was sent and not answered when
-// it has ended may or may not be stored: it must be sent again, in order, in
-// another session. The Client keeps nothing of it.
+// Client is the client's side of one session. Send, Flush, Close, Sent and Free
+// are called from one goroutine, all else from any. What was sent and is not
+// answered when the session has ended may or may not be stored: it must be sent
+// again, in order, in another session. The Client keeps nothing of it.
 type Client struct {
 	conn net.Conn
 	cfg  ClientConfig
@@ -84,7 +84,7 @@ type Client struct {
 	done   chan struct{} // closed when the session has ended
 
 	mu    sync.Mutex
-	cause error // of the end, as far as it lies on this side
+	cause error // of the end, as far as it lies on this side; guarded by mu
 
 	err error // set before done is closed
 }
@@ -116,6 +116,7 @@ func Open(ctx context.Context, conn net.Conn, cfg ClientConfig) (*Client, error)
 	go c.read()
 	go c.watch()
 	stop := context.AfterFunc(ctx, func() { c.fail(ctx.Err()) })
+	defer stop()
 	if err := c.put(opening, "open", appendOffers(nil, cfg.Software, cfg.Commands, cfg.Offers)); err != nil {
 		return nil, err
 	}
@@ -130,7 +131,6 @@ func Open(ctx context.Context, conn net.Conn, cfg ClientConfig) (*Client, error)
 	case <-c.done:
 	}
 	<-c.done
-	stop()
 	return nil, c.err
 }
 
@@ -154,8 +154,7 @@ func (c *Client) waiting() int { return int(c.last + 1 - c.oldest.Load()) }
 // then.
 func (c *Client) Done() <-chan struct{} { return c.done }
 
-// Err is why the session has ended; nil before Done is closed, and where the
-// server has answered "close".
+// Err is why the session has ended; nil before Done is closed.
 func (c *Client) Err() error {
 	select {
 	case <-c.done:
@@ -298,20 +297,20 @@ func (c *Client) watch() {
 
 // fail ends the session for a reason on this side, unless it has one already.
 func (c *Client) fail(err error) {
-	c.setCause(err)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cause == nil {
+		c.cause = err
+	}
 	_ = c.conn.SetDeadline(time.Unix(1, 0)) // fails only where the connection is closed already
 }
 
 // failSoftly does the same after the answers that are on their way.
 func (c *Client) failSoftly(err error) {
-	c.setCause(err)
-	_ = c.conn.SetReadDeadline(time.Now().Add(lastAnswers))
-}
-
-func (c *Client) setCause(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.cause == nil {
 		c.cause = err
+		_ = c.conn.SetReadDeadline(time.Now().Add(lastAnswers)) // as above
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,6 +21,7 @@ import (
 type scripted struct {
 	t    *testing.T
 	conn net.Conn
+	near *failing // the Client's end
 }
 
 // expect reads exactly that.
@@ -39,6 +41,21 @@ func (s scripted) say(what string) {
 
 // tell says it to a client that may hang up in the middle.
 func (s scripted) tell(what string) { _, _ = s.conn.Write([]byte(what)) }
+
+// failing is a connection of which at some time only one direction works.
+type failing struct {
+	net.Conn
+	broken atomic.Bool
+}
+
+var errBroken = errors.New("broken pipe")
+
+func (f *failing) Write(p []byte) (int, error) {
+	if f.broken.Load() {
+		return 0, errBroken
+	}
+	return f.Conn.Write(p)
+}
 
 // answered notes what a Client was answered, as "2: 200 OK", with data behind a
 // line feed.
@@ -60,8 +77,9 @@ func (a *answered) note(answer Answer) {
 // dialed is a Client behind its open, as librelp's, in a synctest bubble.
 func dialed(t *testing.T, cfg ClientConfig) (*Client, scripted, *answered) {
 	t.Helper()
-	near, far := net.Pipe()
-	s := scripted{t, far}
+	pipe, far := net.Pipe()
+	near := &failing{Conn: pipe}
+	s := scripted{t, far, near}
 	var a answered
 	cfg.Software, cfg.Answered = librelp, a.note
 	type result struct {
@@ -121,8 +139,12 @@ func TestClientExchange(t *testing.T) {
 		require.Equal(t, []string{"2: 200 OK", "3: 200 OK"}, got.all)
 		require.Equal(t, 1024, c.Free())
 		require.NoError(t, c.Close())
-		require.NoError(t, c.Err())
+		require.Equal(t, ErrClosed, c.Err())
 		require.Equal(t, librelp, c.Offers().Software())
+		require.NoError(t, c.Close(), "again")
+		_, err := c.Send("syslog", []byte("x"))
+		require.NoError(t, err, "held back")
+		require.Equal(t, ErrClosed, c.Flush())
 	})
 	bubble(t, "resent under new numbers", func(t *testing.T) {
 		c, s, got := dialed(t, ClientConfig{})
@@ -180,7 +202,7 @@ func TestAnswersToMessages(t *testing.T) {
 		{"twice, out of order", "3 rsp 6 200 OK\n3 rsp 6 200 OK\n", []string{"3: 200 OK"}, ErrAnswer},
 		{"to open again", "1 rsp 6 200 OK\n", nil, ErrAnswer},
 		{"to what was not sent", "5 rsp 6 200 OK\n", nil, ErrAnswer},
-		{"to what was not sent, far off", "1026 rsp 6 200 OK\n", nil, ErrAnswer},
+		{"to what was not sent, far off", "2050 rsp 6 200 OK\n", nil, ErrAnswer},
 		{"a command", "2 syslog 1 x\n", nil, ErrAnswer},
 		{"large", "2 rsp 1048577 ", nil, ErrTooLarge},
 		{"noise", "HTTP/1.1 400\r\n", nil, ErrFrame},
@@ -245,7 +267,7 @@ func TestOpen(t *testing.T) {
 	} {
 		bubble(t, c.name, func(t *testing.T) {
 			near, far := net.Pipe()
-			s := scripted{t, far}
+			s := scripted{t: t, conn: far}
 			go func() {
 				s.expect(librelpOpen)
 				s.tell(c.in)
@@ -300,7 +322,7 @@ func TestExtensions(t *testing.T) {
 	t.Parallel()
 	bubble(t, "agreed on", func(t *testing.T) {
 		near, far := net.Pipe()
-		s := scripted{t, far}
+		s := scripted{t: t, conn: far}
 		var got answered
 		go func() {
 			s.expect(frame(1, "open", "relp_version=0\nrelp_software=dalog\ncommands=syslog,dalogopen,dalog\ndalogmax=7"))
@@ -357,6 +379,21 @@ func TestWindow(t *testing.T) {
 		s.expect("4 syslog 1 c\n5 syslog 1 d\n")
 		require.NoError(t, <-sent)
 		require.Equal(t, 0, c.Free())
+	})
+	bubble(t, "late answer to a number whose place is taken", func(t *testing.T) {
+		c, s, got := dialed(t, ClientConfig{Window: 1})
+		go func() {
+			s.expect("2 syslog 1 a\n")
+			s.say(acks(2, 2))
+			s.expect("3 syslog 1 b\n")
+			s.say(acks(3, 3))
+			s.expect("4 syslog 1 c\n")
+			s.say(acks(2, 2))
+		}()
+		send(t, c, "a", "b", "c")
+		<-c.Done()
+		require.ErrorIs(t, c.Err(), ErrAnswer)
+		require.Equal(t, []string{"2: 200 OK", "3: 200 OK"}, got.all)
 	})
 	bubble(t, "close with a full window", func(t *testing.T) {
 		c, s, got := dialed(t, ClientConfig{Window: 1})
@@ -442,6 +479,68 @@ func TestTimeouts(t *testing.T) {
 		go io.Copy(io.Discard, s.conn)
 		require.NoError(t, c.Close())
 	})
+}
+
+// When the connection does not take any more, the answers that are on their way
+// still count.
+func TestAnswersBehindAFailedWrite(t *testing.T) {
+	t.Parallel()
+	bubble(t, "flush", func(t *testing.T) {
+		c, s, got := dialed(t, ClientConfig{})
+		go func() {
+			s.expect("2 syslog 1 a\n3 syslog 1 b\n")
+			s.near.broken.Store(true)
+		}()
+		send(t, c, "a", "b")
+		synctest.Wait()
+		go func() {
+			time.Sleep(lastAnswers / 2)
+			s.say(acks(2, 3))
+		}()
+		_, err := c.Send("syslog", []byte("c"))
+		require.NoError(t, err)
+		start := time.Now()
+		require.ErrorIs(t, c.Flush(), errBroken)
+		require.Equal(t, lastAnswers, time.Since(start))
+		require.Equal(t, []string{"2: 200 OK", "3: 200 OK"}, got.all)
+		require.ErrorIs(t, c.Close(), errBroken)
+	})
+}
+
+// Abort ends everything at once, whatever the session waits for.
+func TestAbort(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		do   func(c *Client) error
+	}{
+		{"while writing", func(c *Client) error {
+			_, err := c.Send("syslog", make([]byte, flushSize))
+			return err
+		}},
+		{"while the window is full", func(c *Client) error {
+			_, err := c.Send("syslog", nil)
+			for err == nil {
+				_, err = c.Send("syslog", nil)
+			}
+			return err
+		}},
+		{"while closing", func(c *Client) error {
+			_, err := c.Send("syslog", nil)
+			return errors.Join(err, c.Close())
+		}},
+	} {
+		bubble(t, c.name, func(t *testing.T) {
+			client, s, _ := dialed(t, ClientConfig{})
+			if c.name != "while writing" {
+				go io.Copy(io.Discard, s.conn)
+			}
+			time.AfterFunc(time.Second, client.Abort)
+			start := time.Now()
+			require.ErrorIs(t, c.do(client), ErrAborted)
+			require.Equal(t, time.Second, time.Since(start))
+		})
+	}
 }
 
 func TestClose(t *testing.T) {

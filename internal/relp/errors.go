@@ -30,6 +30,8 @@ var (
 	ErrServerClosed = errors.New("relp: session ended by the server")
 	// ErrTimeout: commands wait for an answer and none came for too long.
 	ErrTimeout = errors.New("relp: no answer within the time limit")
+	// ErrClosed: Close was called, and the server has answered everything.
+	ErrClosed = errors.New("relp: session closed")
 	// ErrAborted: Abort was called.
 	ErrAborted = errors.New("relp: session aborted")
 	// ErrExhausted: all transaction numbers are used; a new session is needed.

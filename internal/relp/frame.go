@@ -63,7 +63,7 @@ func (h *header) parse(b []byte) (whole bool, err error) {
 	case b[end] != '\n' || size != 0:
 		return false, errLength
 	}
-	*h = header{txnr: uint32(txnr), command: command, size: size, len: end}
+	h.txnr, h.command, h.size, h.len = uint32(txnr), command, size, end
 	return true, nil
 }
 

@@ -138,9 +138,17 @@ func (o Offers) Software() string {
 
 // has tells whether a command is offered.
 func (o Offers) has(command string) bool {
-	return slices.ContainsFunc(o, func(o Offer) bool {
-		return o.Name == offerCommands && slices.Contains(strings.Split(o.Value, ","), command)
-	})
+	for i := range o {
+		if o[i].Name != offerCommands {
+			continue
+		}
+		for name, rest, more := "", o[i].Value, true; more; {
+			if name, rest, more = strings.Cut(rest, ","); name == command {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // acceptable tells whether there can be a session with a side that offers this.

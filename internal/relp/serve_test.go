@@ -1,11 +1,14 @@
 package relp
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/http/httptest"
 	"os"
 	"slices"
 	"sync"
@@ -27,7 +30,9 @@ type collector struct {
 	mu       sync.Mutex
 	stored   []string
 	sessions map[*session]struct{}
-	errs     []error // why sessions ended that were not closed, or written to the end
+	errs     []error // why sessions ended that did not end in good order
+	empty    uint64  // messages
+	opened   int     // connections
 	killed   int     // generation of those killed: what they have not stored is lost
 	group    sync.WaitGroup
 }
@@ -43,7 +48,7 @@ func newCollector(t testing.TB, cfg ServerConfig) *collector {
 	h := &collector{
 		t:        t,
 		srv:      srv,
-		delay:    func() time.Duration { return time.Duration(rand.IntN(200)) * time.Microsecond },
+		delay:    func() time.Duration { return time.Duration(max(0, rand.IntN(2000)-1800)) * time.Microsecond },
 		chunk:    func() int { return 1 + rand.IntN(rand.IntN(4000)+1) },
 		sessions: make(map[*session]struct{}),
 	}
@@ -62,6 +67,11 @@ func (h *collector) listen(addr string) net.Listener {
 	}
 	listener, err := net.Listen("tcp", addr)
 	require.NoError(h.t, err)
+	h.serveOn(listener)
+	return listener
+}
+
+func (h *collector) serveOn(listener net.Listener) {
 	h.t.Cleanup(func() { listener.Close() })
 	h.group.Go(func() {
 		for {
@@ -72,13 +82,13 @@ func (h *collector) listen(addr string) net.Listener {
 			h.start(conn)
 		}
 	})
-	return listener
 }
 
 func (h *collector) start(conn net.Conn) {
 	h.mu.Lock()
 	n := &session{conn, h.killed}
 	h.sessions[n] = struct{}{}
+	h.opened++
 	h.mu.Unlock()
 	h.group.Go(func() {
 		err := h.serve(n)
@@ -143,6 +153,9 @@ func (h *collector) serve(n *session) error {
 	}
 	close(batches)
 	s.End()
+	h.mu.Lock()
+	h.empty += s.Empty
+	h.mu.Unlock()
 	_, err := s.Over()
 	return errors.Join(err, <-wrote, Linger(n.conn, 2*time.Second))
 }
@@ -162,6 +175,18 @@ func (h *collector) all() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return slices.Clone(h.stored)
+}
+
+// ended waits for the end of all sessions, and says what was wrong with them.
+func (h *collector) ended(t testing.TB) (empty uint64, errs []error) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		empty, errs = h.empty, h.errs
+		return len(h.sessions) == 0
+	}, 30*time.Second, time.Millisecond)
+	return empty, errs
 }
 
 // stop ends all sessions in good order.
@@ -251,7 +276,7 @@ func (d *sender) attempt(messages []string, flush func() bool) (left []string) {
 	<-c.Done()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err == nil && len(d.waiting)+len(left) > 0 && c.Err() == nil {
+	if err == nil && c.Err() == ErrClosed && len(d.waiting) > 0 {
 		d.t.Errorf("Close says that all is answered, and %d are not", len(d.waiting))
 	}
 	var again []string
@@ -317,6 +342,32 @@ func TestClientWithServer(t *testing.T) {
 		require.Equal(t, len(messages), d.answers)
 		require.Equal(t, 1, d.opened)
 	})
+	t.Run("TLS", func(t *testing.T) {
+		t.Parallel()
+		h := newCollector(t, ServerConfig{})
+		d := &sender{t: t, dial: secured(t, h)}
+		d.deliver(messages, sometimes(50))
+		require.Equal(t, want, h.all())
+		require.Equal(t, len(messages), d.answers)
+		_, errs := h.ended(t)
+		require.Empty(t, errs)
+	})
+}
+
+// secured wraps a collector's sessions, and what is dialed, in TLS.
+func secured(t *testing.T, h *collector) (dial func() (net.Conn, error)) {
+	t.Helper()
+	https := httptest.NewUnstartedServer(nil) // has a certificate for 127.0.0.1
+	https.StartTLS()
+	t.Cleanup(https.Close)
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: https.TLS.Certificates})
+	require.NoError(t, err)
+	h.serveOn(listener)
+	roots := x509.NewCertPool()
+	roots.AddCert(https.Certificate())
+	return func() (net.Conn, error) {
+		return tls.Dial("tcp", listener.Addr().String(), &tls.Config{RootCAs: roots})
+	}
 }
 
 // trouble calls do again and again until done is closed.
@@ -343,7 +394,7 @@ func TestEndsInTheMiddle(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			messages := numbered("message", 10_000)
+			messages := numbered("message", 50_000)
 			h := newCollector(t, ServerConfig{})
 			h.chunk = func() int { return 4096 }
 			listener := h.listen("")
@@ -368,13 +419,11 @@ func TestEndsInTheMiddle(t *testing.T) {
 // all that is stored arrive, although input is left that nobody will read.
 func TestStopUnderLoad(t *testing.T) {
 	t.Parallel()
-	for range 10 {
-		h := newCollector(t, ServerConfig{})
-		h.chunk = func() int { return 4096 }
-		listener := h.listen("")
-		conn, err := net.Dial("tcp", listener.Addr().String())
+	try := func(t *testing.T, h *collector, dial func() (net.Conn, error)) {
+		conn, err := dial()
 		require.NoError(t, err)
 		answers := 0
+		before := len(h.all())
 		c, err := Open(t.Context(), conn, ClientConfig{Window: 100_000, Answered: func(Answer) { answers++ }})
 		require.NoError(t, err)
 		time.AfterFunc(time.Duration(rand.IntN(20))*time.Millisecond, h.stop)
@@ -383,8 +432,27 @@ func TestStopUnderLoad(t *testing.T) {
 			_, err = c.Send("syslog", message)
 		}
 		require.ErrorIs(t, err, ErrServerClosed)
-		require.Equal(t, len(h.all()), answers)
+		require.Equal(t, len(h.all())-before, answers)
+		h.ended(t)
 	}
+	t.Run("TCP", func(t *testing.T) {
+		t.Parallel()
+		h := newCollector(t, ServerConfig{})
+		h.chunk = func() int { return 4096 }
+		listener := h.listen("")
+		for range 10 {
+			try(t, h, func() (net.Conn, error) { return net.Dial("tcp", listener.Addr().String()) })
+		}
+	})
+	t.Run("TLS", func(t *testing.T) {
+		t.Parallel()
+		h := newCollector(t, ServerConfig{})
+		h.chunk = func() int { return 4096 }
+		dial := secured(t, h)
+		for range 5 {
+			try(t, h, dial)
+		}
+	})
 }
 
 // A client that half-closes gets the answers that are due to it.

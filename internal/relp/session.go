@@ -195,7 +195,7 @@ func (s *Session) admit(h *header) (admission, error) {
 	case "open":
 		a.kind = opening
 	case "close":
-		a.kind, a.keep = closing, 0
+		a.kind = closing
 	default:
 		a.extension = s.agreed(h.command)
 		if a.extension == nil {

@@ -106,8 +106,14 @@ func readHostAndTag(b []byte, m *Message) {
 	if bytes.HasPrefix(b, lastMessage) {
 		return
 	}
-	if end := wordEnd(b); isHost(b[:end]) {
-		m.Host = b[:end]
+	if host := ciscoHost(b); host != nil && isMnemonic(b[len(host)+len(colonBlank):]) {
+		m.Host = host
+		b = b[len(host)+len(colonBlank):]
+		m.Text = b
+	} else if end := wordEnd(b); isHost(b[:end]) {
+		if m.Host = b[:end]; string(m.Host) == "-" {
+			m.Host = nil
+		}
 		b = b[min(end+1, len(b)):]
 		m.Text = b
 		if len(b) >= 3 && b[0] == ':' && b[1] == ' ' && b[2] == '%' {

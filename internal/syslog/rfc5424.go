@@ -29,6 +29,7 @@ func (p *Parser) parse5424(b []byte, afterPri bool, received int64, m *Message) 
 	}
 	m.Version = version
 	m.Host, b = column(b, m)
+	behindHost := b
 	m.Program, b = column(b, m)
 	m.PID, b = column(b, m)
 	m.MsgID, b = column(b, m)
@@ -41,6 +42,10 @@ func (p *Parser) parse5424(b []byte, afterPri bool, received int64, m *Message) 
 	} else {
 		m.Flags |= ShortHeader
 		m.Text = b
+		if isTagAndText(m.Program, m.PID) {
+			m.Program, m.PID, m.MsgID, m.Text = nil, nil, nil, behindHost
+			readTag(behindHost, m)
+		}
 	}
 
 	// The less the beginning says, the more the rest must: text may begin with
@@ -55,6 +60,21 @@ func (p *Parser) parse5424(b []byte, afterPri bool, received int64, m *Message) 
 		return false
 	}
 	return true
+}
+
+// isTagAndText tells whether the columns behind the host, in a message without
+// structured data, are the tag and text of RFC 3164 or mere words: the stored
+// line has no room for a message id, and what stands there must not be lost.
+func isTagAndText(program, pid []byte) bool {
+	if n := len(program); n > 0 && program[n-1] == ':' {
+		return true
+	}
+	for _, c := range pid {
+		if !isDigit(c) {
+			return true
+		}
+	}
+	return false
 }
 
 // readVersion reads 1 to 3 digits and a blank, behind which there is more.

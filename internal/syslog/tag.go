@@ -31,6 +31,9 @@ func readTag(b []byte, m *Message) {
 // is taken for one only where the tag has a PID, and without a priority the
 // tag must have one itself: anything else may be the beginning of a sentence.
 func readTagUndated(b []byte, afterPri bool, m *Message) {
+	if isUptime(b) {
+		return
+	}
 	if t, ok := wordTag(b); ok {
 		if afterPri || t.pid != nil {
 			t.set(b, m)
@@ -109,8 +112,13 @@ func splitTag(word []byte) (program, pid []byte, ok bool) {
 		pid = word[open+1 : n-1]
 		n = open
 	}
+	if pid == nil && bytes.Contains(word[:n], pidEnd) {
+		return nil, nil, false // "node[7]:info:", text behind a glued tag
+	}
 	return word[:n], pid, len(pid) <= maxField && isProgram(word[:n])
 }
+
+var pidEnd = []byte("]:")
 
 // isProgram tells whether a word may be the name of a program: it holds a
 // letter, and nothing that only text holds.

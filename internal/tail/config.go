@@ -25,8 +25,8 @@ type Config struct {
 	Poll, Scan time.Duration
 	// Memory must be set.
 	Memory Memory
-	// Notify, if set, is told what happens. It must not block and may be called
-	// from the goroutines of Run and Next.
+	// Notify, if set, is told what happens, by the goroutine of Run. It must not
+	// block.
 	Notify func(Event)
 	// NoHints leaves inotify alone.
 	NoHints bool

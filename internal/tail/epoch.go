@@ -15,7 +15,7 @@ import (
 func (t *Tailer) renew(s *Source) {
 	p := s.place
 	position := s.position()
-	found := t.siblings(p, t.list(p.dir), nil)
+	found, _ := t.siblings(p, t.list(p.dir), nil, true)
 	match := -1
 	for i, a := range found {
 		if a.known == nil && a.birth >= s.ident.Birth && s.isCopy(a, position) {
@@ -42,7 +42,7 @@ func (t *Tailer) renew(s *Source) {
 
 	next := &Source{
 		ID: delivery.NewSourceID(), Path: s.Path, Pattern: s.Pattern,
-		place: p, name: s.name, key: key, ident: ident, live: s.live, rotatedAt: s.rotatedAt,
+		place: p, name: s.name, key: key, ident: ident, age: s.age + 1, live: s.live, rotatedAt: s.rotatedAt,
 		size: s.size, peak: s.size, mtime: s.mtime, ctime: s.ctime, links: s.links,
 		file: file, cursor: &delivery.Cursor{},
 	}
@@ -59,6 +59,7 @@ func (t *Tailer) renew(s *Source) {
 	}
 	for _, a := range missed {
 		t.adopt(p, a)
+		next.age = max(next.age, a.birth+1)
 	}
 	t.add(next)
 	t.enter(next)

@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"sync"
 	"sync/atomic"
 
 	"github.com/hpcloud/tail/watch"
@@ -12,8 +13,8 @@ import (
 // Of that package only its tracker is used, and each watch serves for one event:
 // a busy file would otherwise cost an event for each write, and the package's
 // FileWatcher ends the process when it cannot stat a file that was written to.
-// The tracker also ends the process when inotify cannot be had, so that is
-// tried first.
+// The tracker also ends the process when inotify cannot be had at its start,
+// so that is tried first, and it is started before files take the descriptors.
 type hints struct {
 	t      *Tailer
 	wanted chan *Source
@@ -28,7 +29,7 @@ type watched struct {
 }
 
 func newHints(t *Tailer) (*hints, error) {
-	if err := probeInotify(); err != nil {
+	if err := startTracker(); err != nil {
 		return nil, err
 	}
 	h := &hints{
@@ -42,12 +43,36 @@ func newHints(t *Tailer) (*hints, error) {
 	return h, nil
 }
 
+// startTracker starts the one tracker of the process, unless what it takes for
+// that cannot be had.
+var startTracker = sync.OnceValue(func() error {
+	if err := probeInotify(); err != nil {
+		return err
+	}
+	const anything = "/"
+	if err := watch.Watch(anything); err != nil {
+		return err
+	}
+	watch.RemoveWatch(anything)
+	return nil
+})
+
+// probeInotify opens for a moment what the tracker opens: an inotify instance
+// and three descriptors more.
 func probeInotify() error {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC)
 	if err != nil {
 		return err
 	}
-	return unix.Close(fd)
+	defer unix.Close(fd)
+	for range 3 {
+		more, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(more)
+	}
+	return nil
 }
 
 // want asks for one wake-up at the next change of s. It does not block; false

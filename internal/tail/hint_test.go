@@ -22,8 +22,9 @@ import (
 const childEnv = "DALOG_TAIL_TEST_CHILD"
 
 var children = map[string]func(dir string){
-	"change events": watchThroughChangeEvents,
-	"no inotify":    followWithoutInotify,
+	"change events":   watchThroughChangeEvents,
+	"no inotify":      followWithoutInotify,
+	"few descriptors": followWithFewDescriptors,
 }
 
 func TestMain(m *testing.M) {
@@ -125,6 +126,28 @@ func TestNoInotify(t *testing.T) {
 	out, err := runChild(t, "no inotify", t.TempDir())
 	require.NoError(t, err, out)
 	assert.Equal(t, "hints off: too many open files\nline\n", out)
+}
+
+// What the tracker takes is taken before files can take it.
+func TestTrackerStartsFirst(t *testing.T) {
+	t.Parallel()
+	out, err := runChild(t, "few descriptors", t.TempDir())
+	require.NoError(t, err, out)
+	assert.Equal(t, "alive\n", out)
+}
+
+func followWithFewDescriptors(dir string) {
+	limit := syscall.Rlimit{Cur: 24, Max: 24}
+	must(syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit))
+	for i := range 40 {
+		must(os.WriteFile(filepath.Join(dir, fmt.Sprintf("%02d.log", i)), []byte("line\n"), 0o600))
+	}
+	t := New(Config{Patterns: []string{filepath.Join(dir, "*.log")}, Memory: newMemory(), Notify: func(Event) {}})
+	go t.Run(context.Background())
+	for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		t.Next()
+	}
+	fmt.Println("alive")
 }
 
 func followWithoutInotify(dir string) {

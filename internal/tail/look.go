@@ -32,12 +32,13 @@ func (t *Tailer) look(s *Source, now time.Time) {
 		s.place.due = now // a change other than of the content: of the name, perhaps
 	}
 	rewritten := st.size == s.size && st.mtime != s.mtime
-	s.size, s.mtime, s.ctime, s.links = st.size, st.mtime, st.ctime, st.links
-	s.peak = max(s.peak, s.size)
+	s.mtime, s.ctime, s.links = st.mtime, st.ctime, st.links
+	s.peak = max(s.peak, st.size)
 	s.wait = min(max(2*s.wait, fastLook), t.cfg.Poll)
-	s.nextLook = onGrid(now.Add(s.wait), s.wait)
+	s.nextLook = t.onGrid(now.Add(s.wait), s.wait)
 
 	t.mu.Lock()
+	s.size = st.size
 	for s.older != nil && s.older.ended {
 		s.older = s.older.older
 	}
@@ -49,7 +50,7 @@ func (t *Tailer) look(s *Source, now time.Time) {
 	}
 	renew := s.broken && !s.busy
 	if err != nil || st.size > s.seen || rewritten {
-		t.offerInOrder(s)
+		t.offer(s)
 	}
 	idle := s.live == 0 && !now.Before(later(s.rotatedAt, s.grownAt).Add(t.cfg.RotateWait))
 	done := false
@@ -80,12 +81,17 @@ func (t *Tailer) look(s *Source, now time.Time) {
 	}
 }
 
-// onGrid moves a time of looking, wait ahead, to where others are.
-func onGrid(at time.Time, wait time.Duration) time.Time {
-	if wait >= 2*idleGrid {
-		return at.Truncate(idleGrid)
+// onGrid moves a time of looking, wait ahead, to where others are. It keeps to
+// the monotonic clock.
+func (t *Tailer) onGrid(at time.Time, wait time.Duration) time.Time {
+	if t.began.IsZero() {
+		t.began = at
 	}
-	return at.Truncate(fastLook).Add(fastLook)
+	since := at.Sub(t.began)
+	if wait >= 2*idleGrid {
+		return t.began.Add(since.Truncate(idleGrid))
+	}
+	return t.began.Add(since.Truncate(fastLook) + fastLook)
 }
 
 func later(a, b time.Time) time.Time {
@@ -111,7 +117,7 @@ func (t *Tailer) finish(s *Source) {
 		t.forget(s.ID, s.place, s.ident.Birth)
 	} else {
 		t.change.Done = append(t.change.Done, s.ID)
-		t.known[s.ident] = &Known{ID: s.ID, File: s.ident, Path: s.Path, Position: s.position(), Done: true}
+		t.known.add(&Known{ID: s.ID, File: s.ident, Path: s.Path, Position: s.position(), Done: true})
 	}
 	t.cfg.Notify(Event{Kind: FileClosed, Path: s.Path, Name: s.name, Source: s.ID, Offset: offset})
 }

@@ -26,25 +26,6 @@ func newPattern(index int, text string) *pattern {
 	return p
 }
 
-// place is a followed path.
-type place struct {
-	path, dir, base string
-	pattern         *pattern
-	// mark: rotated files of unknown identity that were born up to then are not
-	// ours to read.
-	mark  int64
-	first bool    // nothing was known of the path before
-	cur   *Source // what the path led to at the last look; nil for nothing
-	last  *Source // the newest source of the path that is open
-
-	due       time.Time
-	wait      time.Duration
-	listed    time.Time // last look at the folder
-	dirTime   int64     // the folder's time of modification then
-	unsettled int       // looks to take again, because names changed during the last
-	trouble   string    // told already
-}
-
 // findPlaces looks for paths to follow.
 func (t *Tailer) findPlaces(now time.Time) {
 	for _, p := range t.patterns {
@@ -93,46 +74,6 @@ func (t *Tailer) match(p *pattern) (paths []string) {
 		}
 	}
 	return paths
-}
-
-func (t *Tailer) addPlace(p *pattern, path string, mark int64, first bool, now time.Time) {
-	if _, ok := t.places[path]; ok {
-		return
-	}
-	for _, earlier := range t.patterns[:p.index] {
-		if ok, _ := filepath.Match(earlier.text, path); ok {
-			p = earlier
-			break
-		}
-	}
-	place := &place{
-		path: path, dir: filepath.Dir(path), base: filepath.Base(path),
-		pattern: p, mark: mark, first: first, due: now,
-	}
-	t.places[path] = place
-	t.order = append(t.order, place)
-}
-
-// prune lets go of a path that a pattern gave and that leads to nothing any
-// more.
-func (t *Tailer) prune(p *place) {
-	if !p.pattern.glob || p.cur != nil {
-		return
-	}
-	for _, s := range t.sources {
-		if s.place == p && !s.ended {
-			return
-		}
-	}
-	for _, k := range t.known {
-		if k.Path == p.path {
-			return
-		}
-	}
-	delete(t.places, p.path)
-	t.order = slices.DeleteFunc(slices.Clone(t.order), func(q *place) bool { return q == p })
-	delete(t.marks, p.path)
-	t.change.Unfollow = append(t.change.Unfollow, p.path)
 }
 
 // newestIn gives the newest time of birth of the files in the folders of a

@@ -61,6 +61,10 @@ func (t *Tailer) read(s *Source) (Chunk, bool) {
 	}
 	from := start - int64(len(last))
 	want := len(last) + quantum
+	limited := start < s.allowed
+	if limited {
+		want = len(last) + int(min(quantum, s.allowed-start))
+	}
 	got, err := t.pread(s.file, 0, want, from)
 	if err != nil {
 		return t.failed(s, err)
@@ -70,7 +74,7 @@ func (t *Tailer) read(s *Source) (Chunk, bool) {
 	}
 	limit := len(last) + t.cfg.MaxLine + 1
 	end := len(last) + bytes.LastIndexByte(t.buf[len(last):got], '\n') + 1
-	for end == len(last) && got == want && want < limit {
+	for end == len(last) && got == want && want < limit && !limited {
 		want = min(want+quantum, limit)
 		n, err := t.pread(s.file, got, want, from+int64(got))
 		if err != nil {
@@ -93,9 +97,15 @@ func (t *Tailer) read(s *Source) (Chunk, bool) {
 
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	s.readErr = nil
+	if before := s.unread(); before != nil && !limited && len(data) > 0 {
+		// What is in before now may have been written before data was.
+		s.allowed = start + int64(len(data))
+		t.waitFor(s, before)
+		return Chunk{}, false
+	}
 	s.eof = got < want
 	s.seen = start + int64(len(data))
-	s.readErr = nil
 	switch {
 	case end > len(last):
 		chunk.Data = data[:end-len(last)]
@@ -103,6 +113,8 @@ func (t *Tailer) read(s *Source) (Chunk, bool) {
 		chunk.Data, chunk.cut = data[:CutPoint(data, t.cfg.MaxLine)], true
 	case s.flush && s.eof:
 		chunk.Data = data
+	case limited:
+		s.allowed = 0 // not a whole line: look at the older files again
 	}
 	s.cursor.Advance(chunk.Data)
 	if len(chunk.Data) > 0 {

@@ -339,6 +339,31 @@ func TestRotatedNames(t *testing.T) {
 	assert.False(t, olderSuffix("1", "1"))
 }
 
+// What happens between opening the path and reading its folder.
+func TestRenamedDuringTheLook(t *testing.T) {
+	t.Parallel()
+	r := tempRig(t, Config{}, "app.log")
+	r.look()
+	p := r.tailer.order[0]
+	r.append("app.log", "a\n")
+	head, err := openFile(r.path("app.log"))
+	require.NoError(t, err)
+	defer head.file.Close()
+	r.rename("app.log", "app.log.1")
+	r.append("app.log.2", "b\n")
+	found, _ := r.tailer.siblings(p, readDir(r.dir, 0), head, false)
+	require.Len(t, found, 1, "the opened file is not a second one under its new name")
+	assert.Equal(t, r.path("app.log.2"), found[0].name)
+	found[0].file.Close()
+
+	list := readDir(r.dir, 0)
+	assert.True(t, list.current(r.dir))
+	r.rest()
+	r.rename("app.log.1", "app.log.3")
+	assert.False(t, list.current(r.dir))
+	assert.False(t, readDir(r.dir, time.Hour).settled, "a change may hide behind the last one")
+}
+
 // An error of reading delays only its file.
 func TestReadFails(t *testing.T) {
 	t.Parallel()

@@ -72,19 +72,30 @@ func (t *Tailer) openGates(s *Source) {
 	s.waiting = nil
 }
 
-// offerInOrder offers s after the older files of its path: they are read to
-// their end first, for what is in s may have been written after what is still
-// unread in them. Tailer.mu must be held.
-func (t *Tailer) offerInOrder(s *Source) {
-	if s.gate != nil {
-		return
+// waitFor makes s, which was just read without result, wait until before has
+// been read to its end. Tailer.mu must be held.
+func (t *Tailer) waitFor(s, before *Source) {
+	s.gate = before
+	before.waiting = append(before.waiting, s)
+	before.eof = false
+	t.offer(before)
+	s.eof, s.again = false, false
+	t.release(s)
+}
+
+// unread gives an older file of the same path that holds more than was read of
+// it, or nil. Tailer.mu must be held.
+func (s *Source) unread() *Source {
+	for o := s.older; o != nil; o = o.older {
+		switch {
+		case o.ended, o.readErr != nil:
+			continue
+		case !o.active, o.broken:
+			return o
+		}
+		if st, err := lookFile(o.file); err == nil && st.size > o.seen {
+			return o
+		}
 	}
-	if before := s.older; before != nil && !before.ended {
-		s.gate = before
-		before.waiting = append(before.waiting, s)
-		before.eof = false
-		t.offerInOrder(before)
-		return
-	}
-	t.offer(s)
+	return nil
 }

@@ -58,6 +58,33 @@ func TestRotation(t *testing.T) {
 			r.look()
 			r.want("a", "b", "late")
 		}},
+		{"written on while the new file is about to be read", func(r *rig) {
+			r.append("app.log", "a\n")
+			r.look()
+			r.rename("app.log", "app.log.1")
+			r.append("app.log", "")
+			r.look()
+			r.append("app.log", "b\n")
+			r.step(time.Second)
+			r.append("app.log.1", "late\n")
+			r.append("app.log", "after late\n")
+			r.read()
+			r.want("a", "late", "b", "after late")
+		}},
+		{"an older file shows later", func(r *rig) {
+			r.append("app.log", "a\n")
+			r.look()
+			r.rename("app.log", "app.log.2")
+			r.append("app.log", "b\n")
+			r.rename("app.log", "unseen")
+			r.rest() // so that the times of birth differ
+			r.append("app.log", "c\n")
+			r.step(time.Second)
+			r.rename("unseen", "app.log.1")
+			r.step(time.Second)
+			r.read()
+			r.want("a", "b", "c")
+		}},
 		{"three renames between two looks", func(r *rig) {
 			r.append("app.log", "a\n")
 			r.look()
@@ -156,6 +183,15 @@ func TestRotation(t *testing.T) {
 			r.append("app.log", "bb\ncc\n")
 			r.look()
 			r.want("a", "bb", "cc")
+		}},
+		{"truncated and longer than before, the same bytes before the offset", func(r *rig) {
+			same := strings.Repeat("x", 3000) + "\n"
+			r.append("app.log", "a "+same)
+			r.look()
+			r.truncate("app.log")
+			r.append("app.log", "b "+same+"c\n")
+			r.look()
+			r.want("a "+same[:3000], "b "+same[:3000], "c")
 		}},
 		{"truncated twice", func(r *rig) {
 			r.append("app.log", "a\n")

@@ -42,6 +42,13 @@ func readDir(dir string, tick time.Duration) *dirList {
 	return l
 }
 
+// current tells whether nothing changed in dir since l was read, as far as its
+// times tell.
+func (l *dirList) current(dir string) bool {
+	st, err := lookAt(dir)
+	return l.err != nil && err != nil || err == nil && st.mtime == l.mtime
+}
+
 // list gives the names in a folder as they are now.
 func (t *Tailer) list(dir string) *dirList {
 	if l := t.dirs[dir]; l != nil && l.settled {

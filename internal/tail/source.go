@@ -19,10 +19,10 @@ type Source struct {
 	name      string // present name
 	key       fileKey
 	ident     vfs.Identity
+	age       int64     // orders the sources of a place: time of birth, or of truncation
 	live      int       // how many followed paths lead here
 	rotatedAt time.Time // when live became 0
 	grownAt   time.Time // when the size was last seen to change
-	size      int64     // at the last look
 	peak      int64     // the largest size seen
 	mtime     int64     // nanoseconds
 	ctime     int64
@@ -37,11 +37,13 @@ type Source struct {
 	cursor    *delivery.Cursor  // nil while broken at a resume
 	resume    delivery.Position // where the last run stood
 	confirmed delivery.Position
+	size      int64 // at the last look; only the scanner changes it
 	seen      int64 // offset behind the last byte read, within a line or not
 	active    bool  // durable in Memory
 	queued    bool  // in the ready list
 	busy      bool  // being read
 	again     bool  // to be queued when no longer busy
+	allowed   int64 // up to this offset it may be read whatever older files hold
 	eof       bool  // the last read came to the end
 	broken    bool  // the content before the offset has changed
 	flush     bool  // the last line is ended without LF

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/dalog-project/dalog/internal/delivery"
-	"github.com/dalog-project/dalog/internal/vfs"
 )
 
 // Tailer follows files. Run looks for changes, Next reads; each runs in a
@@ -20,17 +19,18 @@ type Tailer struct {
 
 	// Owned by the scanner.
 	patterns []*pattern
-	places   map[string]*place // by path
-	order    []*place          // the same, as they were found
-	sources  []*Source
-	open     map[fileKey]*Source     // those of sources whose file is open
-	known    map[vfs.Identity]*Known // sources that are not open
-	marks    map[string]int64        // as Memory has them
-	dirs     map[string]*dirList     // of this step
-	dirTimes map[string]int64        // times of modification of folders, of this step; 0 for none
-	change   Change                  // not yet applied
-	fresh    []*Source               // active when change is applied
-	now      time.Time               // of this step
+	places   map[string]*place   // by path
+	order    []*place            // the same, as they were found
+	sources  []*Source           // changed under mu only
+	open     map[fileKey]*Source // those of sources whose file is open
+	known    knownFiles          // sources that are not open
+	marks    map[string]int64    // as Memory has them
+	dirs     map[string]*dirList // of this step
+	dirTimes map[string]int64    // times of modification of folders, of this step; 0 for none
+	change   Change              // not yet applied
+	fresh    []*Source           // active when change is applied
+	began    time.Time           // of the grid of looks
+	now      time.Time           // of this step
 	nextGlob time.Time
 	nextSeen time.Time
 	retry    time.Time // not before then, after Apply has failed
@@ -42,14 +42,15 @@ type Tailer struct {
 
 	mu      sync.Mutex
 	ready   readyList
-	stats   Stats
 	touched []*Source // by hints
 }
 
 // Stats is how things stand.
 type Stats struct {
-	Open   int   // files held open
-	Unread int64 // bytes seen and not yet handed on
+	Open int // files held open
+	// Unread is how many bytes there were at the last look that have not been
+	// read. A line without its end counts as read.
+	Unread int64
 }
 
 // New takes up what Memory knows. No file is opened before Run.
@@ -61,7 +62,6 @@ func New(cfg Config) *Tailer {
 		poke:      make(chan struct{}, 1),
 		places:    map[string]*place{},
 		open:      map[fileKey]*Source{},
-		known:     map[vfs.Identity]*Known{},
 		dirs:      map[string]*dirList{},
 		dirTimes:  map[string]int64{},
 		marks:     cfg.Memory.Marks(),
@@ -70,7 +70,7 @@ func New(cfg Config) *Tailer {
 		buf:       make([]byte, delivery.AnchorSize+quantum),
 	}
 	for _, k := range cfg.Memory.Sources() {
-		t.known[k.File] = &k
+		t.known.add(&k)
 	}
 	for i, text := range cfg.Patterns {
 		t.patterns = append(t.patterns, newPattern(i, text))
@@ -117,6 +117,8 @@ func (t *Tailer) rouse() {
 
 // Close closes all files. Run must have returned, and Next must not be called.
 func (t *Tailer) Close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	for _, s := range t.sources {
 		s.file.Close()
 	}
@@ -127,7 +129,11 @@ func (t *Tailer) Close() {
 func (t *Tailer) Stats() Stats {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.stats
+	stats := Stats{Open: len(t.sources)}
+	for _, s := range t.sources {
+		stats.Unread += max(0, s.size-max(s.seen, s.offset()))
+	}
+	return stats
 }
 
 // lookAgain makes everything due.
@@ -168,13 +174,14 @@ func (t *Tailer) step(now time.Time) (next time.Time) {
 			t.check(p, now)
 		}
 	}
+	t.mu.Lock()
 	t.sources = slices.DeleteFunc(t.sources, func(s *Source) bool { return s.ended })
+	t.mu.Unlock()
 	t.apply(now)
 	if !now.Before(t.nextSeen) {
 		t.tellSeen()
 		t.nextSeen = now.Add(time.Hour)
 	}
-	t.count()
 	for _, s := range t.sources {
 		next = earlier(next, s.nextLook)
 	}
@@ -182,16 +189,6 @@ func (t *Tailer) step(now time.Time) (next time.Time) {
 		next = earlier(next, p.due)
 	}
 	return next
-}
-
-// count brings Stats up to date.
-func (t *Tailer) count() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.stats = Stats{Open: len(t.sources)}
-	for _, s := range t.sources {
-		t.stats.Unread += max(0, s.size-s.offset())
-	}
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -238,7 +235,7 @@ func (t *Tailer) apply(now time.Time) {
 	defer t.mu.Unlock()
 	for _, s := range t.fresh {
 		s.active = true
-		t.offerInOrder(s)
+		t.offer(s)
 	}
 	t.fresh = nil
 }

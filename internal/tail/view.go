@@ -1,0 +1,174 @@
+package tail
+
+import (
+	"cmp"
+	"path/filepath"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/dalog-project/dalog/internal/vfs"
+)
+
+// view is what stands at a place at one moment.
+type view struct {
+	exists   bool    // the path leads to a file
+	same     bool    // and that is the place's source already
+	head     *opened // it, if it is not
+	list     *dirList
+	siblings []*arrival // rotated files that are not open
+	gone     []*Known   // closed sources whose files are no longer there
+	// consistent: no rotation can have hidden a file while the view was taken.
+	consistent bool
+}
+
+func (v *view) close() {
+	if v.head != nil {
+		v.head.file.Close()
+	}
+	for _, a := range v.siblings {
+		a.file.Close()
+	}
+}
+
+// arrival is an open file that is about to become a source of a place.
+type arrival struct {
+	*opened
+	name    string
+	suffix  string // of the rotated name
+	known   *Known // from an earlier run, or closed before
+	rotated bool
+	// copied: what it holds was in the path's file once; it is older than what
+	// that holds now, though born later.
+	copied bool
+}
+
+// view looks at a place. The path is opened first and the folder read
+// afterwards, so that a rotation in between shows the opened file under its
+// rotated name.
+func (t *Tailer) view(p *place) (*view, error) {
+	at, err := lookAt(p.path)
+	if err != nil && !missing(err) {
+		return nil, err
+	}
+	v := &view{exists: err == nil}
+	v.same = v.exists && p.cur != nil && p.cur.key == at.key
+	if v.exists && !v.same {
+		v.head, err = openFile(p.path)
+		switch {
+		case err != nil && missing(err):
+			v.exists = false
+		case err != nil:
+			return nil, err
+		default:
+			at = v.head.look
+		}
+	}
+	v.list = t.list(p.dir)
+	v.siblings, v.gone = t.siblings(p, v.list, v.head, false)
+	again, err := lookAt(p.path)
+	still := v.exists == (err == nil) && (!v.exists || at.key == again.key)
+	v.same = v.same && still
+	v.consistent = v.same || still && v.list.current(p.dir)
+	return v, nil
+}
+
+// siblings opens the rotated files of a place that are to be read, in the order
+// of their birth. Left out are those that are open already, closed ones that have
+// not grown, other places' and, unless all is set, files older than the mark.
+// gone are closed sources whose files are no longer there. head is the file at
+// the path, if it is new.
+func (t *Tailer) siblings(p *place, list *dirList, head *opened, all bool) (found []*arrival, gone []*Known) {
+	lost := map[*Known]bool{}
+	search := false
+	for _, k := range t.known.of(p.path) {
+		if head == nil || k != t.known.lookup(head.ident) {
+			lost[k] = true
+			search = search || p.cur == nil && !k.Done
+		}
+	}
+	rotated, complete := list.rotated(p.base), list.err == nil
+	names := rotated
+	if search {
+		names = list.names // one may have been renamed to something unusual
+	}
+	opened := map[fileKey]bool{} // a file may show under two names while files are being renamed
+	if head != nil {
+		opened[head.look.key] = true
+	}
+	sightings := make(map[string]sighting, len(names))
+	for _, name := range names {
+		path := filepath.Join(p.dir, name)
+		s, ok := t.sight(p, name)
+		complete = complete && ok
+		if s == nil {
+			continue
+		}
+		sightings[name] = *s
+		k := t.known.lookup(s.ident)
+		delete(lost, k)
+		switch {
+		case opened[s.look.key]:
+			continue
+		case k != nil && (k.Path != p.path || k.Done && s.look.size <= k.Position.Offset):
+			continue
+		case k == nil && (t.places[path] != nil || !slices.Contains(rotated, name) || s.birth <= p.mark && !all):
+			continue
+		}
+		o, err := openFile(path)
+		if err != nil || o.ident != s.ident { // renamed just now
+			complete = false
+			if err == nil {
+				o.file.Close()
+			}
+			continue
+		}
+		opened[s.look.key] = true
+		suffix, _ := rotation(p.base, name)
+		found = append(found, &arrival{opened: o, name: path, suffix: suffix, known: k, rotated: true})
+	}
+	p.sightings = sightings
+	if complete {
+		for k := range lost {
+			if k.Done {
+				gone = append(gone, k)
+			}
+		}
+	}
+	slices.SortStableFunc(found, func(a, b *arrival) int { return cmp.Compare(a.birth, b.birth) })
+	return found, gone
+}
+
+// sighting is what a file was when it was last identified. As long as it looks
+// the same it need not be opened again for that.
+type sighting struct {
+	look  look
+	ident vfs.Identity
+	birth int64
+}
+
+// sight identifies a file in the folder of a place. It gives nil for one that is
+// open already and for what is no file; ok is false when it cannot be told.
+func (t *Tailer) sight(p *place, name string) (s *sighting, ok bool) {
+	path := filepath.Join(p.dir, name)
+	st, err := lookAt(path)
+	if err != nil || st.mode&unix.S_IFMT != unix.S_IFREG {
+		return nil, err == nil || missing(err)
+	}
+	if open := t.open[st.key]; open != nil {
+		open.name = path
+		return nil, true
+	}
+	if s, ok := p.sightings[name]; ok && s.look == st {
+		return &s, true
+	}
+	o, err := openFile(path)
+	if err != nil {
+		return nil, missing(err)
+	}
+	defer o.file.Close()
+	if t.open[o.look.key] != nil {
+		return nil, true
+	}
+	return &sighting{look: o.look, ident: o.ident, birth: o.birth}, true
+}
