@@ -54,9 +54,16 @@ func start(t testing.TB, cfg Config) *running {
 	r := &running{t: t, ended: make(chan error, 1), log: &lockedBuffer{}}
 	cfg.Log = slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	cfg.Servers = slices.Clone(cfg.Servers)
-	var err error
-	r.Forwarder, err = Open(cfg)
-	require.NoError(t, err)
+	// Another test may be starting a process, which for a moment has all our
+	// descriptors and so the lock that was just released.
+	require.Eventually(t, func() bool {
+		var err error
+		if r.Forwarder, err = Open(cfg); !errors.Is(err, ErrInUse) {
+			require.NoError(t, err)
+			return true
+		}
+		return false
+	}, 10*time.Second, 5*time.Millisecond, "the state folder stays in use")
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
 	go func() { r.ended <- r.Run(ctx) }()
