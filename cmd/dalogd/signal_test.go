@@ -175,7 +175,7 @@ func TestStopWithFullDisk(t *testing.T) {
 	d.signal(syscall.SIGTERM)
 	d.wantExit(exitDisk)
 	last := d.err.String()[strings.LastIndex(strings.TrimSuffix(d.err.String(), "\n"), "\n")+1:]
-	require.Regexp(t, `^dalogd: disk failure: .*overflow\.log: file too large\. .*start dalogd again\n$`, last)
+	require.Regexp(t, `^dalogd: disk failure: .*file too large\. .*start dalogd again\n$`, last)
 }
 
 // What dalogd counts can be seen at /metrics.
