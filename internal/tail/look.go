@@ -23,6 +23,9 @@ func (t *Tailer) look(s *Source, now time.Time) {
 		s.nextLook = now.Add(t.cfg.Scan)
 		return
 	}
+	if s.pack != nil { // the file itself does not matter
+		st.links, st.ctime, st.mtime = s.links, s.ctime, s.mtime
+	}
 	shrunk := st.size < s.size
 	if st.size != s.size {
 		s.grownAt, s.wait = now, 0
@@ -121,19 +124,27 @@ func (t *Tailer) tellTrouble(s *Source, err error) {
 // finish closes a rotated file that has been read and confirmed to its end.
 func (t *Tailer) finish(s *Source) {
 	offset := t.offsetOf(s)
+	ident, packed := t.packs.take(s)
 	t.end(s)
-	s.file.Close()
-	if s.links == 0 {
+	s.close()
+	done := Known{ID: s.ID, File: s.ident, Path: s.Path, Position: s.position(), Size: s.size, Done: !s.partial, Packed: s.pack != nil}
+	if packed { // meanwhile
+		done.File, done.Packed = ident, true
+	}
+	switch {
+	case s.links == 0 && !packed:
 		t.forget(s.ID, s.place, s.ident.Birth)
-	} else {
-		t.change.Done = append(t.change.Done, s.ID)
-		t.known.add(&Known{ID: s.ID, File: s.ident, Path: s.Path, Position: s.position(), Done: true})
+	default:
+		t.change.Add = append(t.change.Add, done)
+		t.known.add(&done)
+		s.place.pending = s.place.pending || s.partial
 	}
 	t.cfg.Notify(Event{Kind: FileClosed, Path: s.Path, Name: s.name, Source: s.ID, Offset: offset})
 }
 
 // end takes s out of everything but t.sources, which step cleans up.
 func (t *Tailer) end(s *Source) {
+	t.packs.take(s)
 	if t.open[s.key] == s {
 		delete(t.open, s.key)
 	}

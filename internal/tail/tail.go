@@ -26,11 +26,12 @@ type Tailer struct {
 	known    knownFiles          // sources that are not open
 	marks    map[string]int64    // as Memory has them
 	dirs     map[string]*dirList // of this step
-	dirTimes map[string]int64    // times of modification of folders, of this step; 0 for none
-	change   Change              // not yet applied
-	fresh    []*Source           // active when change is applied
-	began    time.Time           // of the grid of looks
-	now      time.Time           // of this step
+	packs    packs
+	dirTimes map[string]int64 // times of modification of folders, of this step; 0 for none
+	change   Change           // not yet applied
+	fresh    []*Source        // active when change is applied
+	began    time.Time        // of the grid of looks
+	now      time.Time        // of this step
 	nextGlob time.Time
 	nextSeen time.Time
 	retry    time.Time // not before then, after Apply has failed
@@ -64,6 +65,7 @@ func New(cfg Config) *Tailer {
 		places:    map[string]*place{},
 		open:      map[fileKey]*Source{},
 		dirs:      map[string]*dirList{},
+		packs:     newPacks(),
 		dirTimes:  map[string]int64{},
 		marks:     cfg.Memory.Marks(),
 		tick:      clockTick,
@@ -124,9 +126,13 @@ func (t *Tailer) Close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, s := range t.sources {
-		s.file.Close()
+		s.close()
 	}
 	t.sources = nil
+	for _, job := range t.packs.jobs {
+		<-job.done
+		job.drop()
+	}
 }
 
 // Stats may be called at any time.
