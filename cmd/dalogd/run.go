@@ -77,6 +77,7 @@ func isDir(path string) bool {
 //	senders ══▶ receiver ──▶ store ──▶ files ──▶ pages ══▶ readers
 //	            syslogsrv    logstore            httpindex
 func serve(ctx context.Context, f *flags, env cli.Environment, log *slog.Logger) error {
+	limitMemory(env)
 	logFiles := shareDescriptors(f, log)
 	receiver, webSockets, err := openReceiver(f, env, log)
 	if err != nil {

@@ -28,7 +28,7 @@ func openStore(f *flags, logFiles int, log *slog.Logger) (*logstore.Store, error
 		Dir: f.LogDir, StateDir: f.StateDir, Owner: owner,
 		LineFormat: f.LineFormat.LineFormat, Host: f.Host.HostColumn, Logger: log,
 		Durability: f.Durability.Durability, Salvage: f.Salvage,
-		MaxUncommitted: 32 << 20, MaxOpenFiles: logFiles,
+		MaxUncommitted: maxUncommitted, MaxOpenFiles: logFiles,
 	}
 	f.keepFlags.apply(&cfg)
 	store, err := logstore.Open(cfg)
