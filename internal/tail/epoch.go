@@ -40,15 +40,12 @@ func (t *Tailer) renew(s *Source) {
 		}
 		switch {
 		case i == match:
-		case a.packed && a.pack == nil:
-			a.file.Close()
+		case a.packed && (a.pack == nil || t.opened(p, packs[i]) != nil):
+			a.drop()
 		case a.known == nil && a.madeAt() > p.mark && (!a.packed || a.look.mtime > p.mark) && (match < 0 && position.Offset > 0 || match >= 0 && i > match):
 			missed = append(missed, a)
 		default:
-			a.file.Close()
-			if a.pack != nil {
-				a.pack.Close()
-			}
+			a.drop()
 		}
 	}
 

@@ -52,6 +52,7 @@ func (t *Tailer) look(s *Source, now time.Time) {
 		err, s.readErr = s.readErr, nil
 	}
 	renew := s.broken && !s.busy
+	part := s.partial && s.active && !s.broken && !s.busy && s.offset() >= s.size
 	if !s.held {
 		s.holdUntil = time.Time{}
 	} else if s.holdUntil.IsZero() || s.holdFrom != s.offset() {
@@ -89,6 +90,8 @@ func (t *Tailer) look(s *Source, now time.Time) {
 	switch {
 	case renew:
 		t.renew(s)
+	case part:
+		t.nextPart(s)
 	case done:
 		t.finish(s)
 	}
@@ -127,19 +130,26 @@ func (t *Tailer) finish(s *Source) {
 	ident, packed := t.packs.take(s)
 	t.end(s)
 	s.close()
-	done := Known{ID: s.ID, File: s.ident, Path: s.Path, Position: s.position(), Size: s.size, Done: !s.partial, Packed: s.pack != nil}
-	if packed { // meanwhile
+	done := Known{ID: s.ID, File: s.ident, Path: s.Path, Position: s.position(), Size: s.size, Done: true, Packed: s.pack != nil}
+	if packed && s.links > 0 { // a copy of it was compressed
+		other := done
+		other.ID, other.File, other.Packed = delivery.NewSourceID(), ident, true
+		t.remember(other)
+	} else if packed {
 		done.File, done.Packed = ident, true
 	}
-	switch {
-	case s.links == 0 && !packed:
+	if s.links == 0 && !packed {
 		t.forget(s.ID, s.place, s.ident.Birth)
-	default:
-		t.change.Add = append(t.change.Add, done)
-		t.known.add(&done)
-		s.place.pending = s.place.pending || s.partial
+	} else {
+		t.remember(done)
 	}
 	t.cfg.Notify(Event{Kind: FileClosed, Path: s.Path, Name: s.name, Source: s.ID, Offset: offset})
+}
+
+// remember keeps a source whose file is not open.
+func (t *Tailer) remember(k Known) {
+	t.known.add(&k)
+	t.change.Add = append(t.change.Add, k)
 }
 
 // end takes s out of everything but t.sources, which step cleans up.

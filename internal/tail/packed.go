@@ -25,7 +25,8 @@ type packJob struct {
 	done   chan struct{}
 	result *unpacked // once done is closed; nil after it was taken
 	err    error
-	told   bool // err was
+	told   bool      // err was
+	retry  time.Time // where the reason was not the file
 }
 
 // packs is what is known of compressed files. It belongs to the scanner.
@@ -105,7 +106,9 @@ func (t *Tailer) unpackFor(p *place, a *arrival, targets []packTarget) (*unpacke
 		if time.Since(time.Unix(0, a.look.ctime)) < t.cfg.RotateWait {
 			return nil, errPending
 		}
-	default:
+	case job.retry.IsZero():
+		job.retry = t.now.Add(10 * t.cfg.Scan)
+	case t.now.After(job.retry):
 		delete(t.packs.jobs, a.ident)
 	}
 	if !job.told {
@@ -162,6 +165,7 @@ func (t *Tailer) settlePacked(p *place, v *view, replaced bool) (take []*arrival
 			continue
 		}
 		targets := t.packTargets(p)
+		emptied := slices.ContainsFunc(targets, func(target packTarget) bool { return target.source != nil && target.wanted })
 		if a.known != nil {
 			targets = []packTarget{{known: a.known, position: a.known.Position, wanted: true}}
 		}
@@ -186,12 +190,12 @@ func (t *Tailer) settlePacked(p *place, v *view, replaced bool) (take []*arrival
 				take = append(take, a.hold(u))
 				continue
 			}
-		case m != nil && m.wanted, replaced:
-			pending = pending || m != nil // renew finds it
+		case m != nil && m.wanted, emptied, replaced:
+			pending = pending || !replaced // renew finds it
 		case m != nil:
 			t.packs.of[a.ident] = m.source
-		case t.isOpen(p, u):
-			t.donePacked(p, nil, a, u.size)
+		case t.opened(p, u) != nil:
+			t.packs.of[a.ident] = t.opened(p, u)
 		case t.packs.ours[a.ident] || a.known != nil:
 			if k := v.unread(a, u); a.known == nil && k != nil {
 				a.known = k
@@ -229,21 +233,22 @@ func (v *view) found(k *Known) bool {
 // is gone and may have become a, or nil.
 func (v *view) unread(a *arrival, u *unpacked) *Known {
 	for _, k := range v.lost {
-		if !k.Done && k.Position.Offset == 0 && k.File.Birth <= a.look.mtime && k.Size <= u.size {
+		if k.Position.Offset == 0 && k.File.Birth <= a.look.mtime && k.Size <= u.size {
 			return k
 		}
 	}
 	return nil
 }
 
-// isOpen tells whether what was unpacked is the beginning of an open file of p.
-func (t *Tailer) isOpen(p *place, u *unpacked) bool {
+// opened gives the open source of p of whose content what was unpacked is the
+// beginning, or nil.
+func (t *Tailer) opened(p *place, u *unpacked) *Source {
 	for _, s := range t.sources {
 		if s.place == p && !s.ended && bytesAt(s.file, u.head, 0) && bytesAt(s.file, u.last, u.size-int64(len(u.last))) {
-			return true
+			return s
 		}
 	}
-	return false
+	return nil
 }
 
 // donePacked remembers a compressed file of which nothing is to be read. It is
@@ -255,8 +260,7 @@ func (t *Tailer) donePacked(p *place, k *Known, a *arrival, size int64) {
 		t.known.remove(k)
 	}
 	done.File, done.Size, done.Done, done.Packed = a.ident, size, true, true
-	t.known.add(&done)
-	t.change.Add = append(t.change.Add, done)
+	t.remember(done)
 }
 
 // lose tells of a source whose file is gone before all was read, and forgets it.
@@ -266,6 +270,36 @@ func (t *Tailer) lose(p *place, k *Known) {
 	t.cfg.Notify(Event{
 		Kind: FileLost, Path: k.Path, Source: k.ID, Offset: k.Position.Offset, Unread: max(0, k.Size-k.Position.Offset),
 	})
+}
+
+// nextPart goes on in a compressed file of which all is read that was unpacked.
+func (t *Tailer) nextPart(s *Source) {
+	position := s.position()
+	st, err := lookFile(s.pack)
+	if err != nil {
+		t.tellTrouble(s, err)
+		return
+	}
+	a := &arrival{opened: &opened{file: s.pack, look: st, ident: s.ident}, name: s.name}
+	u, err := t.unpackFor(s.place, a, []packTarget{{source: s, position: position, wanted: true}})
+	switch {
+	case err != nil && !errors.Is(err, errSpoilt):
+		s.nextLook = t.now.Add(packRetry)
+		return
+	case err == nil && (u.match == nil || u.match.position != position || u.file == nil): // of an earlier question
+		u.drop()
+		s.nextLook = t.now.Add(packRetry)
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s.partial = false // if it cannot be read any more: that was told
+	if err == nil {
+		s.file.Close()
+		s.file, s.size, s.partial = u.file, u.end, u.end < u.size
+		s.peak = max(s.peak, s.size)
+	}
+	t.offer(s)
 }
 
 // copyPacked looks for the content of s, which was emptied, in the compressed
@@ -278,11 +312,21 @@ func (t *Tailer) copyPacked(s *Source, found []*arrival, position delivery.Posit
 			continue
 		}
 		delete(t.packs.of, a.ident)
-		got, err := t.unpackFor(s.place, a, []packTarget{{source: s, position: position, wanted: true}})
+		targets := t.packTargets(s.place)
+		for i := range targets {
+			if targets[i].source == s {
+				targets[i] = packTarget{source: s, position: position, wanted: true}
+			}
+		}
+		got, err := t.unpackFor(s.place, a, targets)
 		if got == nil && !errors.Is(err, errPending) {
 			continue
 		}
-		if got != nil && got.match != nil && (got.match.source != s || got.match.position != position || got.file == nil) {
+		if got != nil && got.match != nil && got.match.source != s {
+			got.drop() // settlePacked will deal with it
+			continue
+		}
+		if got != nil && got.match != nil && (got.match.position != position || got.file == nil) {
 			got.drop() // it was looked through for another reason
 			err = errPending
 		}

@@ -49,6 +49,13 @@ type arrival struct {
 	copied bool
 }
 
+func (a *arrival) drop() {
+	a.file.Close()
+	if a.pack != nil {
+		a.pack.Close()
+	}
+}
+
 // view looks at a place. The path is opened first and the folder read
 // afterwards, so that a rotation in between shows the opened file under its
 // rotated name.
