@@ -28,7 +28,7 @@ var hints = map[syslogsrv.Reason]string{
 
 // openReceiver binds all syslog addresses. Sockets of the service manager take
 // the place of the default addresses; those for HTTP are returned.
-func openReceiver(f *flags, env environment, log *slog.Logger) (*syslogsrv.Server, []net.Listener, error) {
+func openReceiver(f *flags, env environment, certs *syslogsrv.Certificates, log *slog.Logger) (*syslogsrv.Server, []net.Listener, error) {
 	cfg := syslogsrv.Config{
 		Allow:                 flatten(f.Allow),
 		ProxyFrom:             flatten(f.ProxyFrom),
@@ -37,6 +37,7 @@ func openReceiver(f *flags, env environment, log *slog.Logger) (*syslogsrv.Serve
 		MaxConnections:        f.MaxConnections,
 		MaxConnectionsPerPeer: f.MaxConnectionsPerPeer,
 		Hints:                 hints,
+		TLS:                   certs,
 		Log:                   log,
 	}
 	for _, z := range f.Zone {
@@ -44,15 +45,6 @@ func openReceiver(f *flags, env environment, log *slog.Logger) (*syslogsrv.Serve
 			cfg.Zones[z.prefix] = z.zone
 		} else {
 			cfg.Zone = z.zone
-		}
-	}
-	if f.TLSCert != "" {
-		var err error
-		cfg.TLS, err = syslogsrv.LoadCertificates(syslogsrv.CertificateFiles{
-			Cert: f.TLSCert, Key: f.TLSKey, ClientCA: f.TLSClientCA, AllowNames: f.TLSAllowName,
-		})
-		if err != nil {
-			return nil, nil, &exitError{exitUsage, err}
 		}
 	}
 	sockets, err := syslogsrv.Inherited(func(key string) string { return env[key] })
@@ -76,6 +68,20 @@ func openReceiver(f *flags, env environment, log *slog.Logger) (*syslogsrv.Serve
 		return nil, nil, explainListen(err)
 	}
 	return receiver, web, nil
+}
+
+// loadCertificates reads the TLS files; nil if there are none.
+func loadCertificates(f *flags) (*syslogsrv.Certificates, error) {
+	if f.TLSCert == "" {
+		return nil, nil
+	}
+	certs, err := syslogsrv.LoadCertificates(syslogsrv.CertificateFiles{
+		Cert: f.TLSCert, Key: f.TLSKey, ClientCA: f.TLSClientCA, AllowNames: f.TLSAllowName,
+	})
+	if err != nil {
+		return nil, &exitError{exitUsage, err}
+	}
+	return certs, nil
 }
 
 // explainListen adds what to do, and the exit code.
