@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/dalog-project/dalog/internal/access"
+	"github.com/dalog-project/dalog/internal/cli"
 	"github.com/dalog-project/dalog/internal/syslogsrv"
 )
 
@@ -58,7 +59,7 @@ func newGuard(f *flags, log *slog.Logger) (*access.Guard, error) {
 	}
 	guard, err := access.New(cfg)
 	if err != nil {
-		return nil, &exitError{exitUsage, err}
+		return nil, &cli.ExitError{Code: cli.ExitUsage, Err: err}
 	}
 	return guard, nil
 }

@@ -13,6 +13,8 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 	"golang.org/x/term"
+
+	"github.com/dalog-project/dalog/internal/cli"
 )
 
 // passwordCost is the cost of new hashes: some 50 ms of a processor.
@@ -29,9 +31,9 @@ func printPassword(stdin *os.File, stdout, stderr io.Writer, name string) error 
 	password, err := readPassword(stdin, stderr, name)
 	switch {
 	case err != nil:
-		return &exitError{exitUsage, fmt.Errorf("cannot read the password: %w", err)}
+		return &cli.ExitError{Code: cli.ExitUsage, Err: fmt.Errorf("cannot read the password: %w", err)}
 	case len(password) < 8 || len(password) > maxPassword:
-		return &exitError{exitUsage, fmt.Errorf("the password has %d bytes; take 8 to %d", len(password), maxPassword)}
+		return &cli.ExitError{Code: cli.ExitUsage, Err: fmt.Errorf("the password has %d bytes; take 8 to %d", len(password), maxPassword)}
 	}
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), passwordCost)
 	if err != nil {
@@ -82,7 +84,7 @@ func printToken(stdout, stderr io.Writer, name string) error {
 
 func checkName(name string) error {
 	if name == "" || name == "*" || name == "anonymous" || name[0] == '#' || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == ':' || r == 0x7f }) {
-		return &exitError{exitUsage, fmt.Errorf("%q cannot be a name: it must have no blanks and no colon, and be neither * nor anonymous", name)}
+		return &cli.ExitError{Code: cli.ExitUsage, Err: fmt.Errorf("%q cannot be a name: it must have no blanks and no colon, and be neither * nor anonymous", name)}
 	}
 	return nil
 }
