@@ -16,7 +16,7 @@ func (t *Tailer) adopt(p *place, a *arrival) {
 		ID: delivery.NewSourceID(), Path: p.path, Pattern: p.pattern.index,
 		place: p, name: a.name, key: a.look.key, ident: a.ident, age: a.birth,
 		size: a.look.size, peak: a.look.size, mtime: a.look.mtime, ctime: a.look.ctime, links: a.look.links,
-		file: a.file, cursor: &delivery.Cursor{}, pack: a.pack, partial: a.partial,
+		file: a.file, cursor: &delivery.Cursor{}, pack: a.pack, from: a.from, partial: a.partial,
 	}
 	if (a.copied || a.packed) && p.cur != nil {
 		s.age = min(s.age, p.cur.age-1)

@@ -136,14 +136,14 @@ func (t *Tailer) packTargets(p *place) (targets []packTarget) {
 	for _, s := range t.sources {
 		if s.place == p && !s.ended {
 			t.mu.Lock()
-			file, position := s.file, s.position()
+			file, position, keep := s.file, s.position(), s.confirmed.Offset
 			t.mu.Unlock()
-			targets = append(targets, packTarget{source: s, position: position, wanted: !holds(file, position)})
+			targets = append(targets, packTarget{source: s, position: position, keep: keep, wanted: !holds(file, position)})
 		}
 	}
 	for _, k := range t.known.of(p.path) {
 		if !k.Packed {
-			targets = append(targets, packTarget{known: k, position: k.Position, wanted: true})
+			targets = append(targets, packTarget{known: k, position: k.Position, keep: k.Position.Offset, wanted: true})
 		}
 	}
 	return targets
@@ -167,7 +167,7 @@ func (t *Tailer) settlePacked(p *place, v *view, replaced bool) (take []*arrival
 		targets := t.packTargets(p)
 		emptied := slices.ContainsFunc(targets, func(target packTarget) bool { return target.source != nil && target.wanted })
 		if a.known != nil {
-			targets = []packTarget{{known: a.known, position: a.known.Position, wanted: true}}
+			targets = []packTarget{{known: a.known, position: a.known.Position, keep: a.known.Position.Offset, wanted: true}}
 		}
 		u, err := t.unpackFor(p, a, targets)
 		if err != nil {
@@ -215,7 +215,7 @@ func (t *Tailer) settlePacked(p *place, v *view, replaced bool) (take []*arrival
 // hold makes the arrival one of what its file was unpacked to.
 func (a *arrival) hold(u *unpacked) *arrival {
 	a.pack, a.file = a.file, u.file
-	a.look.size, a.partial = u.end, u.end < u.size
+	a.look.size, a.from, a.partial = u.end, u.from, u.end < u.size
 	return a
 }
 
@@ -274,14 +274,16 @@ func (t *Tailer) lose(p *place, k *Known) {
 
 // nextPart goes on in a compressed file of which all is read that was unpacked.
 func (t *Tailer) nextPart(s *Source) {
-	position := s.position()
+	t.mu.Lock()
+	position, keep := s.position(), s.confirmed.Offset
+	t.mu.Unlock()
 	st, err := lookFile(s.pack)
 	if err != nil {
 		t.tellTrouble(s, err)
 		return
 	}
 	a := &arrival{opened: &opened{file: s.pack, look: st, ident: s.ident}, name: s.name}
-	u, err := t.unpackFor(s.place, a, []packTarget{{source: s, position: position, wanted: true}})
+	u, err := t.unpackFor(s.place, a, []packTarget{{source: s, position: position, keep: keep, wanted: true}})
 	switch {
 	case err != nil && !errors.Is(err, errSpoilt):
 		s.nextLook = t.now.Add(packRetry)
@@ -296,7 +298,7 @@ func (t *Tailer) nextPart(s *Source) {
 	s.partial = false // if it cannot be read any more: that was told
 	if err == nil {
 		s.file.Close()
-		s.file, s.size, s.partial = u.file, u.end, u.end < u.size
+		s.file, s.from, s.size, s.partial = u.file, u.from, u.end, u.end < u.size
 		s.peak = max(s.peak, s.size)
 	}
 	t.offer(s)
@@ -315,7 +317,7 @@ func (t *Tailer) copyPacked(s *Source, found []*arrival, position delivery.Posit
 		targets := t.packTargets(s.place)
 		for i := range targets {
 			if targets[i].source == s {
-				targets[i] = packTarget{source: s, position: position, wanted: true}
+				targets[i].position, targets[i].wanted = position, true
 			}
 		}
 		got, err := t.unpackFor(s.place, a, targets)

@@ -39,6 +39,7 @@ type Source struct {
 	// Guarded by Tailer.mu. file and cursor may be used outside of it by whoever
 	// has set busy.
 	file      *os.File
+	from      int64             // it has holes before that
 	cursor    *delivery.Cursor  // nil while broken at a resume
 	resume    delivery.Position // where the last run stood
 	confirmed delivery.Position

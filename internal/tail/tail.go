@@ -146,6 +146,17 @@ func (t *Tailer) Stats() Stats {
 	return stats
 }
 
+// Sizes gives the sizes of all open files. It may be called at any time.
+func (t *Tailer) Sizes() map[delivery.SourceID]int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	sizes := make(map[delivery.SourceID]int64, len(t.sources))
+	for _, s := range t.sources {
+		sizes[s.ID] = s.size
+	}
+	return sizes
+}
+
 // lookAgain makes everything due.
 func (t *Tailer) lookAgain() {
 	t.nextGlob = time.Time{}

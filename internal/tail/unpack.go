@@ -52,7 +52,8 @@ type packTarget struct {
 	source   *Source // open
 	known    *Known  // or not
 	position delivery.Position
-	wanted   bool // what is behind the position is to be read from it
+	keep     int64 // what is behind it may have to be read again
+	wanted   bool  // what is behind the position is to be read from the file
 }
 
 // unpacked is what a compressed file holds.
@@ -62,10 +63,11 @@ type unpacked struct {
 	// match is the target whose position the content fits, the furthest of
 	// several; nil for none.
 	match *packTarget
-	// file has the content from the match's position on, if that is wanted, or
-	// all of it if there is no match; and what anchors need. Offsets are those of
-	// the content; what is left out is a hole. It has no name.
+	// file has the content from offset from on, and what anchors need, if that is
+	// wanted or there is no match. Offsets are those of the content; what is left
+	// out is a hole. It has no name.
 	file *os.File
+	from int64
 	// end is the size of file: less than size where the limit was met, and then
 	// behind a line.
 	end int64
@@ -75,7 +77,8 @@ type unpacked struct {
 var errSpoilt = errors.New("the compressed file is not complete, or damaged")
 
 // unpack looks through a compressed file and copies what is wanted of it into a
-// file in dir. At most limit bytes are copied, beside what anchors need.
+// file in dir: at most limit bytes behind the match's position, and at most as
+// many before it.
 func unpack(f *os.File, name string, targets []packTarget, dir string, limit int64) (*unpacked, error) {
 	u := &unpacked{}
 	targets = slices.Clone(targets)
@@ -107,26 +110,30 @@ func unpack(f *os.File, name string, targets []packTarget, dir string, limit int
 		return nil, err
 	}
 	u.last = u.last[max(0, len(u.last)-sampleSize):]
-	from := int64(0)
+	offset := int64(0)
 	if u.match != nil {
 		if !u.match.wanted {
 			return u, nil
 		}
-		from = u.match.position.Offset
+		offset = u.match.position.Offset
+		if offset > limit {
+			u.from = max(u.match.keep, offset-limit)
+		}
 	}
 	if u.file, err = nameless(dir); err != nil {
 		return nil, err
 	}
-	if u.end, err = u.copy(f, name, from, limit); err != nil {
+	if u.end, err = u.copy(f, name, offset, offset+limit); err != nil {
 		u.file.Close()
 		return nil, err
 	}
 	return u, nil
 }
 
-// copy fills u.file. It gives the file's size.
-func (u *unpacked) copy(f *os.File, name string, from, limit int64) (int64, error) {
-	before := max(0, from-delivery.AnchorSize)
+// copy fills u.file, up to limit or the last end of a line between offset and
+// that. It gives the file's size.
+func (u *unpacked) copy(f *os.File, name string, offset, limit int64) (int64, error) {
+	before := max(0, u.from-delivery.AnchorSize)
 	at, lineEnd := int64(0), int64(0)
 	err := eachBlock(f, name, func(p []byte) error {
 		start := at
@@ -140,14 +147,14 @@ func (u *unpacked) copy(f *os.File, name string, from, limit int64) (int64, erro
 			return nil
 		}
 		skip := max(0, before-start)
-		p = p[skip:min(int64(len(p)), max(skip, from+limit-start))]
+		p = p[skip:min(int64(len(p)), max(skip, limit-start))]
 		if _, err := u.file.WriteAt(p, start+skip); err != nil {
 			return err
 		}
 		if i := bytes.LastIndexByte(p, '\n'); i >= 0 {
 			lineEnd = start + skip + int64(i) + 1
 		}
-		if at >= from+limit {
+		if at >= limit {
 			return errEnough
 		}
 		return nil
@@ -155,8 +162,8 @@ func (u *unpacked) copy(f *os.File, name string, from, limit int64) (int64, erro
 	if err != nil && !errors.Is(err, errEnough) {
 		return 0, err
 	}
-	end := min(u.size, from+limit)
-	if end < u.size && lineEnd > from {
+	end := min(u.size, limit)
+	if end < u.size && lineEnd > offset {
 		end = lineEnd
 	}
 	if err := u.file.Truncate(end); err != nil {

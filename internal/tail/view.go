@@ -43,6 +43,7 @@ type arrival struct {
 	rotated bool
 	packed  bool     // compressed
 	pack    *os.File // the compressed file, once file is what it was unpacked to
+	from    int64    // and what it has from
 	partial bool     // and that is not all
 	// copied: what it holds was in the path's file once; it is older than what
 	// that holds now, though born later.
