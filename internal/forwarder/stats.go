@@ -1,6 +1,9 @@
 package forwarder
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Stats is what happened since the start, and how things stand.
 type Stats struct {
@@ -28,6 +31,8 @@ type counters struct {
 	connects, dialFailures, saveFailures                  atomic.Uint64
 	truncated, lostBytes                                  atomic.Uint64
 	unconfirmed                                           atomic.Int64
+	since                                                 atomic.Pointer[time.Time] // of the connection
+	saveFailing                                           atomic.Bool
 	connected                                             atomic.Pointer[string]
 }
 

@@ -24,6 +24,10 @@ type Config struct {
 	// Poll is the time between two looks at an idle file (default 250 ms), Scan
 	// that between two looks at a path and its folder (default 1 s).
 	Poll, Scan time.Duration
+	// HoldDeleted is how many bytes the files may have that were deleted and are
+	// not confirmed: they are held open. Beyond it the oldest are given up. Default
+	// 1 GiB.
+	HoldDeleted int64
 	// TempDir is where the unread rest of compressed files is unpacked to, in files
 	// without names of at most UnpackLimit bytes (default 256 MiB) each. Default
 	// os.TempDir().
@@ -53,6 +57,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.Scan <= 0 {
 		c.Scan = time.Second
+	}
+	if c.HoldDeleted <= 0 {
+		c.HoldDeleted = 1 << 30
 	}
 	if c.TempDir == "" {
 		c.TempDir = os.TempDir()
@@ -141,6 +148,9 @@ const (
 	// under another name or compressed. Unread bytes at least are lost, if its
 	// size was known.
 	FileLost
+	// FileGivenUp: a deleted file was closed before all was confirmed, because
+	// such files have more than Config.HoldDeleted bytes. Unread bytes are lost.
+	FileGivenUp
 	// FileClosed: a rotated file is done.
 	FileClosed
 	// PathUnusable: the path cannot be opened, because of Err. It is tried again.

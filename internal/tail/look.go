@@ -42,6 +42,9 @@ func (t *Tailer) look(s *Source, now time.Time) {
 
 	t.mu.Lock()
 	s.size = st.size
+	if s.size > s.behindAt && s.confirmed.Offset >= s.behindAt {
+		s.behindAt, s.behind = s.size, now
+	}
 	for s.older != nil && s.older.ended {
 		s.older = s.older.older
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -39,7 +40,10 @@ func (t *Tailer) Ready() <-chan struct{} { return t.wake }
 func (t *Tailer) Confirm(s *Source, p delivery.Position) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s.confirmed = p
+	s.confirmed, s.ackedAt = p, time.Now()
+	if p.Offset >= s.behindAt && s.size > p.Offset {
+		s.behindAt, s.behind = s.size, s.ackedAt
+	}
 }
 
 // read reads once from s, which take has marked busy.

@@ -598,3 +598,24 @@ func TestInodeReuse(t *testing.T) {
 		}
 	}
 }
+
+// Files that were deleted and are not delivered are given up when they take more
+// room than they may, the oldest first.
+func TestHoldsDeletedWithinALimit(t *testing.T) {
+	t.Parallel()
+	r := tempRig(t, Config{HoldDeleted: 2500}, "app.log")
+	r.lazy = true
+	for i := range 4 {
+		r.append("app.log", fmt.Sprintf("%d %s\n", i, strings.Repeat("x", 997)))
+		r.step(time.Second)
+		r.remove("app.log")
+		r.step(time.Second)
+	}
+	r.step(time.Second)
+	assert.Equal(t, 2, r.saw(FileGivenUp))
+	assert.EqualValues(t, 2000, r.tailer.status().Held)
+	r.read()
+	require.Len(t, r.lines, 2)
+	assert.Equal(t, "2", r.lines[0][:1])
+	assert.Len(t, r.memory.sources, 2)
+}
