@@ -24,6 +24,10 @@ type Config struct {
 	// Poll is the time between two looks at an idle file (default 250 ms), Scan
 	// that between two looks at a path and its folder (default 1 s).
 	Poll, Scan time.Duration
+	// OldDirs are folders that rotated files are put into, relative to that of the
+	// path. Folders within that one need not be named, but for files that came and
+	// went while nobody looked and nothing else was moved there.
+	OldDirs []string
 	// HoldDeleted is how many bytes the files may have that were deleted and are
 	// not confirmed: they are held open. Beyond it the oldest are given up. Default
 	// 1 GiB.

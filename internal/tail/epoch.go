@@ -33,6 +33,9 @@ func (t *Tailer) renew(s *Source) {
 		s.nextLook = t.now.Add(packRetry)
 		return
 	}
+	if match >= 0 && found[match].away {
+		t.keepsOld(p, found[match].name)
+	}
 	var missed []*arrival
 	for i, a := range found {
 		if a.packed && packs[i] != nil {
@@ -41,6 +44,8 @@ func (t *Tailer) renew(s *Source) {
 		switch {
 		case i == match:
 		case a.packed && (a.pack == nil || t.opened(p, packs[i]) != nil):
+			a.drop()
+		case a.away && !p.keepsOld(a.name):
 			a.drop()
 		case a.known == nil && a.madeAt() > p.mark && (!a.packed || a.look.mtime > p.mark) && (match < 0 && position.Offset > 0 || match >= 0 && i > match):
 			missed = append(missed, a)

@@ -129,6 +129,9 @@ func (t *Tailer) tellTrouble(s *Source, err error) {
 
 // finish closes a rotated file that has been read and confirmed to its end.
 func (t *Tailer) finish(s *Source) {
+	if s.mtime > t.marks[s.Path+awayMark] {
+		t.mark(s.Path+awayMark, s.mtime)
+	}
 	offset := t.offsetOf(s)
 	ident, packed := t.packs.take(s)
 	t.end(s)

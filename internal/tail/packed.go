@@ -180,6 +180,9 @@ func (t *Tailer) settlePacked(p *place, v *view, replaced bool) (take []*arrival
 			// Other content under the same identity: not ours any more.
 			t.lose(p, a.known)
 		case m != nil && m.known != nil:
+			if a.away {
+				t.keepsOld(p, a.name)
+			}
 			switch {
 			case m.known != a.known && !v.found(m.known): // its file is there, too: that is adopted first
 				pending = true
@@ -196,6 +199,7 @@ func (t *Tailer) settlePacked(p *place, v *view, replaced bool) (take []*arrival
 			t.packs.of[a.ident] = m.source
 		case t.opened(p, u) != nil:
 			t.packs.of[a.ident] = t.opened(p, u)
+		case a.away && !p.keepsOld(a.name):
 		case t.packs.ours[a.ident] || a.known != nil:
 			if k := v.unread(a, u); a.known == nil && k != nil {
 				a.known = k

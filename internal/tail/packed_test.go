@@ -427,3 +427,115 @@ func TestUnpack(t *testing.T) {
 	_, err = unpack(pack("b.gz", func(*bytes.Buffer) []byte { return []byte(strings.Repeat("x", 100)) }), "b.gz", nil, dir, 1)
 	assert.ErrorIs(t, err, errSpoilt)
 }
+
+// Rotated files are put into another folder.
+func TestOldDir(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		cfg  Config
+		run  func(r *rig)
+	}{
+		{"renamed", Config{}, func(r *rig) {
+			r.append("app.log", "a\n")
+			r.look()
+			r.append("app.log", "b\n")
+			r.rename("app.log", "old/app.log.1")
+			r.append("app.log", "c\n")
+			r.look()
+			r.want("a", "b", "c")
+		}},
+		{"renamed while away", Config{}, func(r *rig) {
+			r.append("app.log", "a\n")
+			r.look()
+			r.append("app.log", "b\n")
+			r.rename("app.log", "old/app.log.1")
+			r.append("app.log", "c\n")
+			r.restart()
+			r.look()
+			r.want("a", "b", "c")
+		}},
+		{"renamed twice while away", Config{}, func(r *rig) {
+			r.append("app.log", "a\n")
+			r.look()
+			r.append("app.log", "b\n")
+			r.rename("app.log", "old/app.log.2")
+			r.rest()
+			r.append("app.log", "c\n")
+			r.rename("app.log", "old/app.log.1")
+			r.append("app.log", "d\n")
+			r.restart()
+			r.look()
+			r.want("a", "b", "c", "d")
+		}},
+		{"renamed and packed twice while away", Config{}, func(r *rig) {
+			r.append("app.log", "a\n")
+			r.look()
+			r.append("app.log", "b\n")
+			r.rename("app.log", "old/app.log.2")
+			r.pack("old/app.log.2")
+			r.rest()
+			r.append("app.log", "c\n")
+			r.rename("app.log", "old/app.log.1")
+			r.pack("old/app.log.1")
+			r.append("app.log", "d\n")
+			r.restart()
+			r.look()
+			r.look()
+			r.want("a", "b", "c", "d")
+		}},
+		{"over and over", Config{OldDirs: []string{"old"}}, func(r *rig) {
+			var want []string
+			for i := range 8 {
+				r.append("app.log", fmt.Sprintf("a%d\n", i))
+				r.look()
+				r.append("app.log", fmt.Sprintf("b%d\n", i))
+				r.rename("app.log", fmt.Sprintf("old/app.log-2026112%d", i))
+				if i%2 == 0 {
+					r.pack(fmt.Sprintf("old/app.log-2026112%d", i))
+				}
+				if i%3 == 0 {
+					r.restart()
+				}
+				r.look()
+				r.step(2 * time.Minute)
+				r.look()
+				want = append(want, fmt.Sprintf("a%d", i), fmt.Sprintf("b%d", i))
+			}
+			r.restart()
+			r.look()
+			r.want(want...)
+		}},
+		{"copied and truncated", Config{}, func(r *rig) {
+			r.append("app.log", "a\n")
+			r.look()
+			r.append("app.log", "b\n")
+			r.copy("app.log", "old/app.log.1")
+			r.truncate("app.log")
+			r.append("app.log", "c\n")
+			r.look()
+			r.want("a", "b", "c")
+		}},
+		{"another program's file of that name", Config{}, func(r *rig) {
+			r.append("app.log", "a\n")
+			r.look()
+			r.append("app.log", "b\n")
+			r.remove("app.log")
+			r.append("app.log", "c\n")
+			r.restart()
+			r.look()
+			r.append("old/app.log.1", "not ours\n")
+			r.append("old/app.log.2", "nor this\n")
+			r.pack("old/app.log.2")
+			r.look()
+			r.want("a", "c")
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r := tempRig(t, c.cfg, "app.log")
+			require.NoError(t, os.Mkdir(r.path("old"), 0o700))
+			c.run(r)
+		})
+	}
+}

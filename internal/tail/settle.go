@@ -39,7 +39,7 @@ func (t *Tailer) settle(p *place, v *view) {
 		case a.known != nil:
 			a.copied = v.exists
 			take(a)
-		case a.birth <= p.mark, replaced: // renew finds those of replaced
+		case a.birth <= p.mark, replaced, a.away && !p.keepsOld(a.name): // renew finds those of replaced
 			a.file.Close()
 		case p.first:
 			t.oldNews(p, a)
