@@ -29,6 +29,9 @@ func (h *Handler) newRouter() http.Handler {
 	read("/listlog", list)
 	read("/*", listOrFile(list, file))
 
+	// The pages of a person.
+	read("/-/view", h.page("page", h.view))
+
 	// Probes of orchestrators and monitoring.
 	health := h.page("health", h.healthCheck)
 	read("/listlog/health_check", health)
@@ -39,7 +42,7 @@ func (h *Handler) newRouter() http.Handler {
 	}
 
 	// What browsers and crawlers fetch besides.
-	read(stylePath, h.page("asset", serveAsset(style)))
+	read(assetsPath+"*", h.page("asset", h.pageAsset))
 	read("/favicon.ico", h.page("asset", serveAsset(icon)))
 	read("/robots.txt", h.page("asset", serveAsset(robots)))
 	return r
@@ -78,8 +81,8 @@ func (h *Handler) page(route string, p page) http.HandlerFunc {
 	}
 }
 
-// secure sets the headers that every answer carries. The pages have no
-// scripts and are no parts of other pages; list sets its own policy.
+// secure sets the headers that every answer carries. Answers are no parts of
+// other pages; the pages of a person set a policy of their own.
 func secure(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
