@@ -41,6 +41,13 @@ func (f fakeLogs) OpenFile(string) (*logstore.Snapshot, error) {
 	return nil, os.ErrNotExist
 }
 
+func (f fakeLogs) OpenText(string) (*logstore.Text, error) {
+	if f.err != nil {
+		return nil, f.err
+	}
+	return nil, os.ErrNotExist
+}
+
 // openStore opens a running store on dir, and stops it when the test ends or
 // the returned function is called.
 func openStore(t testing.TB, dir string) (*logstore.Store, func()) {

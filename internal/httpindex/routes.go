@@ -29,6 +29,10 @@ func (h *Handler) newRouter() http.Handler {
 	read("/listlog", list)
 	read("/*", listOrFile(list, file))
 
+	// Lines of several files.
+	read("/search", h.page("search", h.search))
+	read("/histogram", h.page("histogram", h.histogram))
+
 	// The pages of a person.
 	read("/-/view", h.page("page", h.view))
 
@@ -50,7 +54,7 @@ func (h *Handler) newRouter() http.Handler {
 
 // reserved are the names at the top that are pages and never files.
 var reserved = map[string]bool{
-	"listlog": true, "healthz": true, "readyz": true, "metrics": true, "robots.txt": true, "favicon.ico": true,
+	"search": true, "histogram": true, "listlog": true, "healthz": true, "readyz": true, "metrics": true, "robots.txt": true, "favicon.ico": true,
 }
 
 // listOrFile sends paths that end in a slash to the list, as the log servers

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"sync"
+	"time"
 )
 
 // A Text is all that is left of a log file as one sequence of bytes: its closed
@@ -261,4 +262,26 @@ func (t *Text) LastLines(n int) (int64, error) {
 		at, n = pc.start+off, n-have
 	}
 	return at, nil
+}
+
+// Active is the active file, which Close closes; nil where there is none.
+func (t *Text) Active() *Snapshot { return t.active }
+
+// ModTime is when the last line was written, as far as that is known.
+func (t *Text) ModTime() time.Time {
+	if t.active != nil {
+		return t.active.ModTime
+	}
+	return t.sections[len(t.sections)-1].part.modified
+}
+
+// ETag is a strong entity tag of the whole text.
+func (t *Text) ETag() string {
+	if t.active == nil {
+		return fmt.Sprintf(`"text-%x-%x-%x"`, t.Start(), t.End(), t.ModTime().UnixNano())
+	}
+	if t.Start() == t.active.Start {
+		return t.active.ETag()
+	}
+	return fmt.Sprintf(`"%x-%s`, t.Start(), t.active.ETag()[1:])
 }
