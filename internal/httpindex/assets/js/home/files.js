@@ -1,6 +1,7 @@
 // The rows of the table of files.
 
 import { getJSON, isAbort, url } from "../lib/api.js";
+import { fillUp } from "../lib/buckets.js";
 import { fill, h, svg } from "../lib/dom.js";
 import { inertText } from "../lib/inert.js";
 import { stacked } from "../lib/levels.js";
@@ -97,7 +98,7 @@ async function chart(row) {
   const hosts = cell(row, "td.hosts");
   try {
     const answer = await getJSON("histogram", new URLSearchParams({ file: name, since: "-1h", until: new Date().toISOString(), buckets: String(bars) }));
-    const counts = (answer.buckets || []).map((/** @type {any} */ b) => b.counts);
+    const counts = fillUp(answer).map((b) => b.counts);
     const totals = counts.map(sum);
     const all = totals.reduce((/** @type {number} */ a, /** @type {number} */ n) => a + n, 0);
     const bad = counts.reduce((/** @type {number} */ a, /** @type {any} */ c) => a + (c.error || 0) + (c.critical || 0), 0);

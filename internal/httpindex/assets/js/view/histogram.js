@@ -2,6 +2,7 @@
 // click a place to go to; by keyboard the arrows move, Shift with them selects,
 // Enter takes.
 
+import { fillUp } from "../lib/buckets.js";
 import { fill, h, svg } from "../lib/dom.js";
 import { stacked } from "../lib/levels.js";
 import { count, plural } from "../lib/number.js";
@@ -11,8 +12,8 @@ import { label, stamp } from "../lib/time.js";
 const height = 44;
 
 /**
- * @typedef {{time: string, counts: Record<string, number>}} Bucket
- * @typedef {{from: string, to: string, step: number, buckets: Bucket[], hosts?: Record<string, number>, programs?: Record<string, number>, limited: string}} Answer
+ * @typedef {import("../lib/buckets.js").Bucket} Bucket
+ * @typedef {import("../lib/buckets.js").Answer} Answer
  */
 
 export class Histogram {
@@ -21,6 +22,8 @@ export class Histogram {
   #from = 0;
   #step = 1;
   #n = 0;
+  /** @type {Bucket[]} */
+  #buckets = [];
   #anchor = -1; // bucket where a selection began
   #cursor = -1;
 
@@ -66,7 +69,7 @@ export class Histogram {
   show(answer) {
     this.el.classList.remove("loading");
     this.answer = answer;
-    const buckets = answer.buckets || [];
+    const buckets = (this.#buckets = fillUp(answer));
     this.#n = buckets.length;
     this.#step = answer.step;
     this.#from = buckets.length ? Date.parse(buckets[0].time) : 0;
@@ -203,7 +206,7 @@ export class Histogram {
   }
 
   #showTip() {
-    const b = this.answer?.buckets[this.#cursor];
+    const b = this.#buckets[this.#cursor];
     if (!b) return;
     const parts = [];
     for (const level of stacked) {

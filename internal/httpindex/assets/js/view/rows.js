@@ -135,7 +135,7 @@ function levelMark(level, guessed) {
   const el = document.createElement("span");
   el.className = "level";
   el.textContent = letter(level);
-  if (level) el.title = guessed ? `${level}, guessed from the text` : level;
+  if (level && level !== "none") el.title = guessed ? `${level}, guessed from the text` : level;
   return el;
 }
 

@@ -22,6 +22,7 @@ export function structure(text) {
   /** @type {[string, string][]} */
   const pairs = [];
   for (const m of text.matchAll(/(?:^|[\s,(\[])([A-Za-z_][\w.-]{0,60})=("(?:[^"\\]|\\.)*"|'[^']*'|[^\s,)\]]*)/g)) {
+    if (["ip", "i", "uid", "user"].includes(m[1])) continue; // they are seen as it is
     pairs.push([m[1], m[2].replace(/^(["'])(.*)\1$/s, "$2")]);
     if (pairs.length === most) break;
   }
@@ -46,6 +47,12 @@ export function flatten(value, name = "", into = [], depth = 0) {
   } else into.push([name, typeof value === "string" ? value : JSON.stringify(value)]);
   return into;
 }
+
+/** What docassemble puts before each message: whom it is about. */
+export const docassembleHead = /^(?:docassemble: )?ip=(\S*) i=(\S*) uid=(\S*) user=(\S*) /;
+
+/** An interview without what all of them have in their names. @param {string} name */
+export const shortInterview = (name) => name.replace(/^docassemble\./, "").replace(":data/questions/", ":");
 
 /** The fields by which docassemble names whom a line is about. */
 export const sessionField = /(^|\s)(ip|i|uid|user)=(\S+)/g;

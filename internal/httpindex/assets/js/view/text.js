@@ -2,7 +2,7 @@
 // dangerous characters as tokens.
 
 import { appendInert } from "../lib/inert.js";
-import { names, sessionField } from "./structure.js";
+import { docassembleHead, names, sessionField, shortInterview } from "./structure.js";
 
 /** @typedef {import("./source.js").Line} Line */
 
@@ -96,8 +96,8 @@ function appendMarked(el, text, marks, from = 0) {
  * @param {((kind: string, value: string) => string) | null} link gives the address of a session
  */
 export function appendText(el, text, marks, link) {
-  let at = 0;
-  if (link && text.includes("=")) {
+  let at = link ? appendWho(el, text, marks, link) : 0;
+  if (link && !at && text.includes("=")) {
     const head = text.slice(0, 600);
     for (const m of head.matchAll(sessionField)) {
       if (!names(m[2], m[3])) continue;
@@ -115,4 +115,33 @@ export function appendText(el, text, marks, link) {
     }
   }
   if (at < text.length || at === 0) appendMarked(el, text.slice(at), marks, at);
+}
+
+/**
+ * docassemble's header, shortened: the values alone, each a link. A match in it
+ * shows it as it is. Returns where the message begins.
+ *
+ * @param {Node} el
+ * @param {string} text
+ * @param {[number, number][]} marks
+ * @param {(kind: string, value: string) => string} link
+ */
+function appendWho(el, text, marks, link) {
+  const head = docassembleHead.exec(text);
+  if (!head || (marks.length && marks[0][0] < head[0].length)) return 0;
+  const who = document.createElement("span");
+  who.className = "who";
+  ["ip", "i", "uid", "user"].forEach((kind, i) => {
+    const value = head[i + 1];
+    if (!names(kind, value)) return;
+    const a = document.createElement("a");
+    a.className = "field f-" + kind;
+    a.href = link(kind, value);
+    a.title = `${kind}=${value} · everything of it, in all files`;
+    a.tabIndex = -1;
+    appendInert(a, kind === "i" ? shortInterview(value) : value);
+    who.append(a, " ");
+  });
+  if (who.childNodes.length) el.appendChild(who);
+  return head[0].length;
 }

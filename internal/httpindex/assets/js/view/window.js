@@ -50,6 +50,8 @@ export class LogWindow {
   #grouper = new Grouper();
   /** @type {Map<import("./events.js").Event, HTMLElement>} */
   #grown = new Map();
+  /** @type {Set<string>} */
+  #programs = new Set();
   #opening = new Latest();
   #extending = { backward: new Latest(), forward: new Latest() };
 
@@ -136,6 +138,7 @@ export class LogWindow {
     this.list.replaceChildren();
     this.#grouper = new Grouper();
     this.#grown.clear();
+    this.#programs.clear();
     this.head = newEnd();
     this.tail = newEnd();
   }
@@ -163,6 +166,7 @@ export class LogWindow {
     const view = /** @type {import("./rows.js").View} */ (this.view);
     const grown = new Set();
     for (const line of lines) {
+      if (!this.#programs.has(line.program) && line.program) this.#seeProgram(line.program);
       const { event, isNew } = grouper.push(line);
       if (isNew) {
         const li = row(event, view);
@@ -175,6 +179,12 @@ export class LogWindow {
       if (li?.isConnected || li?.parentNode === el) redraw(/** @type {HTMLElement} */ (li));
     }
     if (this.#grown.size > 4 * mostLines) this.#grown.clear();
+  }
+
+  /** A column that says the same in all rows is left out. @param {string} program */
+  #seeProgram(program) {
+    this.#programs.add(program);
+    this.list.classList.toggle("one-program", this.#programs.size < 2);
   }
 
   /** Lets pages at one end go until what is left fits. @param {"forward" | "backward"} where */
