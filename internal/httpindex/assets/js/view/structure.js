@@ -49,7 +49,7 @@ export function flatten(value, name = "", into = [], depth = 0) {
 }
 
 /** What docassemble puts before each message: whom it is about. */
-export const docassembleHead = /^(?:docassemble: )?ip=(\S*) i=(\S*) uid=(\S*) user=(\S*) /;
+export const docassembleHead = /^(?:docassemble: )?ip=(\S*) i=(\S*) uid=(\S*) user=(\S*)(?: |$)/;
 
 /** An interview without what all of them have in their names. @param {string} name */
 export const shortInterview = (name) => name.replace(/^docassemble\./, "").replace(":data/questions/", ":");
