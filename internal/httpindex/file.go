@@ -68,7 +68,7 @@ func (h *Handler) file(w http.ResponseWriter, r *http.Request) int {
 	case q.lines > 0:
 		return h.lastLines(w, r, name, q)
 	}
-	snap, err := h.cfg.Logs.OpenFile(name)
+	snap, err := h.logs(r).OpenFile(name)
 	if err != nil {
 		return h.notOpened(w, r, name, err)
 	}
@@ -81,7 +81,7 @@ func (h *Handler) file(w http.ResponseWriter, r *http.Request) int {
 // lastLines answers GET /NAME?n=: the last lines of a file and, where that does
 // not have as many, of its closed parts.
 func (h *Handler) lastLines(w http.ResponseWriter, r *http.Request, name string, q fileQuery) int {
-	t, err := h.cfg.Logs.OpenText(name)
+	t, err := h.logs(r).OpenText(name)
 	if err != nil {
 		return h.notOpened(w, r, name, err)
 	}

@@ -109,7 +109,7 @@ func (h *Handler) find(w http.ResponseWriter, r *http.Request, name string, valu
 	if err != nil {
 		return failAs(w, json, http.StatusBadRequest, err.Error())
 	}
-	t, err := h.cfg.Logs.OpenText(name)
+	t, err := h.logs(r).OpenText(name)
 	if err != nil {
 		return h.notOpened(w, r, name, err)
 	}

@@ -56,7 +56,7 @@ func (h *Handler) histogram(w http.ResponseWriter, r *http.Request) int {
 		return h.busy(w, true)
 	}
 	defer done()
-	texts, err := h.openTexts(names)
+	texts, err := h.openTexts(r, names)
 	if err != nil {
 		return h.notOpenedAny(w, true, err)
 	}

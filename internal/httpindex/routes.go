@@ -17,39 +17,46 @@ func (h *Handler) newRouter() http.Handler {
 	r.NotFound(h.page("none", notFound))
 	r.MethodNotAllowed(h.page("none", notAllowed))
 
-	read := func(pattern string, page http.Handler) {
-		r.Method(http.MethodGet, pattern, page)
-		r.Method(http.MethodHead, pattern, page)
-	}
-	list := h.page("list", h.list)
-	file := h.page("file", h.file)
-
-	// docassemble's Logs page, curl, browsers.
-	read("/", list)
-	read("/listlog", list)
-	read("/*", listOrFile(list, file))
-
-	// Lines of several files.
-	read("/search", h.page("search", h.search))
-	read("/histogram", h.page("histogram", h.histogram))
-
-	// The pages of a person.
-	read("/-/view", h.page("page", h.view))
-
-	// Probes of orchestrators and monitoring.
+	// Probes of orchestrators and monitoring, which cannot log in.
 	health := h.page("health", h.healthCheck)
-	read("/listlog/health_check", health)
-	read("/healthz", h.page("health", h.healthz))
-	read("/readyz", h.page("health", h.readyz))
-	if h.cfg.Metrics != nil {
-		read("/metrics", h.cfg.Metrics)
-	}
+	read(r, "/listlog/health_check", health)
+	read(r, "/healthz", h.page("health", h.healthz))
+	read(r, "/readyz", h.page("health", h.readyz))
 
-	// What browsers and crawlers fetch besides.
-	read(assetsPath+"*", h.page("asset", h.pageAsset))
-	read("/favicon.ico", h.page("asset", serveAsset(icon)))
-	read("/robots.txt", h.page("asset", serveAsset(robots)))
+	r.Group(func(r chi.Router) {
+		if h.cfg.Guard != nil {
+			r.Use(h.cfg.Guard.Handler)
+		}
+		list := h.page("list", h.list)
+		file := h.page("file", h.file)
+
+		// docassemble's Logs page, curl, browsers.
+		read(r, "/", list)
+		read(r, "/listlog", list)
+		read(r, "/*", listOrFile(list, file))
+
+		// Lines of several files.
+		read(r, "/search", h.page("search", h.search))
+		read(r, "/histogram", h.page("histogram", h.histogram))
+
+		// The pages of a person.
+		read(r, "/-/view", h.page("page", h.view))
+
+		if h.cfg.Metrics != nil {
+			read(r, "/metrics", h.forAllRights(h.cfg.Metrics))
+		}
+
+		// What browsers and crawlers fetch besides.
+		read(r, assetsPath+"*", h.page("asset", h.pageAsset))
+		read(r, "/favicon.ico", h.page("asset", serveAsset(icon)))
+		read(r, "/robots.txt", h.page("asset", serveAsset(robots)))
+	})
 	return r
+}
+
+func read(r chi.Router, pattern string, page http.Handler) {
+	r.Method(http.MethodGet, pattern, page)
+	r.Method(http.MethodHead, pattern, page)
 }
 
 // reserved are the names at the top that are pages and never files.
@@ -85,8 +92,20 @@ func (h *Handler) page(route string, p page) http.HandlerFunc {
 	}
 }
 
-// secure sets the headers that every answer carries. Answers are no parts of
-// other pages; the pages of a person set a policy of their own.
+// forAllRights shows next only to those who may read every file: it tells
+// about all of them.
+func (h *Handler) forAllRights(next http.Handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if !h.reader(r).MayAll() {
+			fail(w, http.StatusForbidden, "this page is for those who may read every file")
+			return
+		}
+		next.ServeHTTP(w, r)
+	}
+}
+
+// secure sets the headers that every answer carries. The pages have no
+// scripts and are no parts of other pages; list sets its own policy.
 func secure(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()

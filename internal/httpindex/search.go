@@ -47,10 +47,10 @@ func cursorOf(sources []*source, at func(*source) int64) string {
 
 // openTexts opens the files that are asked for, or all but closed parts and
 // what has no lines.
-func (h *Handler) openTexts(names []string) (texts []*logstore.Text, err error) {
+func (h *Handler) openTexts(r *http.Request, names []string) (texts []*logstore.Text, err error) {
 	all := len(names) == 0
 	if all {
-		list, err := h.cfg.Logs.List()
+		list, err := h.logs(r).List()
 		if err != nil {
 			return nil, err
 		}
@@ -61,7 +61,7 @@ func (h *Handler) openTexts(names []string) (texts []*logstore.Text, err error) 
 		}
 	}
 	for _, name := range names {
-		t, err := h.cfg.Logs.OpenText(name)
+		t, err := h.logs(r).OpenText(name)
 		if all && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, logstore.ErrNotText)) {
 			continue // removed meanwhile
 		}
@@ -132,7 +132,7 @@ func (h *Handler) search(w http.ResponseWriter, r *http.Request) int {
 		return h.busy(w, json)
 	}
 	defer done()
-	texts, err := h.openTexts(names)
+	texts, err := h.openTexts(r, names)
 	if err != nil {
 		return h.notOpenedAny(w, json, err)
 	}

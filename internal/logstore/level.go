@@ -128,7 +128,7 @@ func said(zone []byte, start, end int, plain bool) bool {
 	case ']':
 		return before == '[' || before == ':' || before == ' '
 	case '/': // celery: [2024-05-05 10:11:12,345: INFO/MainProcess]
-		return capitals && before == ' ' && plain
+		return capitals && (before == ' ' || before == '[') && plain
 	case ':':
 		return plain || capitals && (before == ' ' || before == '[')
 	}
