@@ -74,6 +74,11 @@ func (h *Handler) view(w http.ResponseWriter, r *http.Request) int {
 	return h.showPage(w, http.StatusOK, "view.html", f)
 }
 
+// errorsPage answers GET /-/errors.
+func (h *Handler) errorsPage(w http.ResponseWriter, r *http.Request) int {
+	return h.showPage(w, http.StatusOK, "errors.html", h.frame(r, "Errors"))
+}
+
 // plainParams are those of the plain page that show the same.
 func plainParams(query url.Values) url.Values {
 	plain := url.Values{}

@@ -38,9 +38,11 @@ func (h *Handler) newRouter() http.Handler {
 		// Lines of several files.
 		read(r, "/search", h.page("search", h.search))
 		read(r, "/histogram", h.page("histogram", h.histogram))
+		read(r, "/errors", h.page("errors", h.errors))
 
 		// The pages of a person.
 		read(r, "/-/view", h.page("page", h.view))
+		read(r, "/-/errors", h.page("page", h.errorsPage))
 
 		if h.cfg.Metrics != nil {
 			read(r, "/metrics", h.forAllRights(h.cfg.Metrics))
@@ -61,7 +63,7 @@ func read(r chi.Router, pattern string, page http.Handler) {
 
 // reserved are the names at the top that are pages and never files.
 var reserved = map[string]bool{
-	"search": true, "histogram": true, "listlog": true, "healthz": true, "readyz": true, "metrics": true, "robots.txt": true, "favicon.ico": true,
+	"search": true, "histogram": true, "errors": true, "listlog": true, "healthz": true, "readyz": true, "metrics": true, "robots.txt": true, "favicon.ico": true,
 }
 
 // listOrFile sends paths that end in a slash to the list, as the log servers
