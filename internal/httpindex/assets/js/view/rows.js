@@ -63,7 +63,7 @@ export function redraw(el) {
   const line = event.lines[0];
   const level = event.from >= 0 ? worse(line.level) : line.level;
   el.dataset.level = level || "none";
-  el.classList.toggle("guess", line.guessed && event.from < 0);
+  el.classList.toggle("guess", line.guessed && event.from < 0 && level !== "none");
   el.classList.toggle("around", line.hit === false);
   el.classList.toggle("open", r.open);
   el.replaceChildren(levelMark(level, line.guessed && event.from < 0), timeLink(line, view));
