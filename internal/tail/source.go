@@ -48,6 +48,8 @@ type Source struct {
 	broken    bool  // the content before the offset has changed
 	flush     bool  // the last line is ended without LF
 	ended     bool  // no longer of interest
+	held      bool  // not to be read for now
+	forkAt    int64 // 1 + where another source is to begin in the file; 0: nowhere
 	hinted    bool  // a wake-up is set
 	readErr   error
 	older     *Source   // the file of the path before this one
