@@ -52,7 +52,9 @@ func startReceiver(name, framing, dir string, o options) (*receiver, error) {
 }
 
 func (r *receiver) startDalogd(path string) error {
-	cmd := exec.Command(path, "--log-dir", r.dir, "--syslog", "127.0.0.1:0", "--http", "127.0.0.1:0")
+	// The peers do not rotate either.
+	cmd := exec.Command(path, "--log-dir", r.dir, "--syslog", "127.0.0.1:0", "--http", "127.0.0.1:0",
+		"--rotate-size", "0", "--rotate-every", "never")
 	var log startLog
 	cmd.Stderr = &log
 	var err error

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"math"
 	"net"
 	"net/netip"
 	"path/filepath"
@@ -12,14 +11,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/alecthomas/kong"
-
+	"github.com/dalog-project/dalog/internal/cli"
 	"github.com/dalog-project/dalog/internal/logstore"
 	"github.com/dalog-project/dalog/internal/syslogsrv"
 )
 
-// flags are the command line. Every flag has an environment variable, which
-// counts where the flag is not given.
+// flags are the command line; each one can also be set in the environment or in
+// the configuration file.
 type flags struct {
 	LogDir     string   `group:"Files" placeholder:"DIR" default:"/usr/share/docassemble/log" help:"Folder of the log files. Created if the folder above it exists."`
 	StateDir   string   `group:"Files" placeholder:"DIR" help:"Folder of dalogd's own state, on the same file system. Default: .dalogd in the log folder."`
@@ -30,10 +28,10 @@ type flags struct {
 	Durability textDurability `group:"Files" placeholder:"HOW" default:"sync" help:"What an acknowledged message is safe from: 'sync' from the loss of power; 'memory' from the death of dalogd, and a second later from the loss of power."`
 	Salvage    bool           `group:"Files" help:"Start although dalogd's own records are damaged: the damaged ones are set aside, and its log tells what is missing."`
 
-	Syslog     []endpoints `group:"Receiving" placeholder:"ADDR" help:"Where to receive syslog, by default :514. HOST:PORT is TCP and UDP; tcp:HOST:PORT, udp:HOST:PORT, unix:PATH or unixgram:PATH is one of them. Octet-counted, LF, NUL, RELP and TLS senders are told apart on the same port. Repeatable. Port 0 takes a free one."`
-	SyslogTLS  []tlsPort   `name:"syslog-tls" group:"Receiving" placeholder:"ADDR" help:"TCP address that takes TLS only, usually :6514. Repeatable."`
-	MaxMessage byteSize    `group:"Receiving" placeholder:"SIZE" default:"1MiB" help:"How much of one message is kept; the rest is skipped and the line marked."`
-	Zone       []zoneRule  `group:"Receiving" placeholder:"[CIDR=]ZONE" help:"Time zone of senders whose times name none, such as America/New_York; with CIDR= only of those senders. Repeatable. Default: the system's."`
+	Syslog     []endpoints  `group:"Receiving" placeholder:"ADDR" help:"Where to receive syslog, by default :514. HOST:PORT is TCP and UDP; tcp:HOST:PORT, udp:HOST:PORT, unix:PATH or unixgram:PATH is one of them. Octet-counted, LF, NUL, RELP and TLS senders are told apart on the same port. Repeatable. Port 0 takes a free one."`
+	SyslogTLS  []tlsPort    `name:"syslog-tls" group:"Receiving" placeholder:"ADDR" help:"TCP address that takes TLS only, usually :6514. Repeatable."`
+	MaxMessage cli.ByteSize `group:"Receiving" placeholder:"SIZE" default:"1MiB" help:"How much of one message is kept; the rest is skipped and the line marked."`
+	Zone       []zoneRule   `group:"Receiving" placeholder:"[CIDR=]ZONE" help:"Time zone of senders whose times name none, such as America/New_York; with CIDR= only of those senders. Repeatable. Default: the system's."`
 
 	Allow                 []prefixes `group:"Who may" placeholder:"CIDR" default:"private" help:"Networks that may send and read. 'private' stands for loopback and the private ranges. Repeatable."`
 	ProxyFrom             []prefixes `group:"Who may" placeholder:"CIDR" help:"Load balancers whose PROXY protocol header is believed. Repeatable."`
@@ -50,12 +48,11 @@ type flags struct {
 	HTTP      []httpAddr `name:"http" group:"Reading" placeholder:"ADDR" help:"Where to serve the log files over HTTP, by default :8080 and :8082. Repeatable. A taken port is tried again while another one works."`
 	ReadyFile string     `group:"Reading" placeholder:"FILE" default:"/var/run/docassemble/ready" help:"The health check with ready=1 fails until this file exists. 'none': always ready."`
 
-	LogFormat string `group:"Own log, on stderr" placeholder:"FORMAT" enum:"text,json" default:"text" help:"'text' or 'json'."`
-	LogLevel  string `group:"Own log, on stderr" placeholder:"LEVEL" enum:"debug,info,warn,error" default:"info" help:"'debug', 'info', 'warn' or 'error'."`
-
-	Version kong.VersionFlag `help:"Print the version and exit."`
+	cli.Base
 
 	Run struct{} `cmd:"" default:"withargs" help:"Receive, store and serve. This is what dalogd does without a command."`
+
+	Check struct{} `cmd:"" help:"Look for mistakes in the settings, without starting: each one is a line, and the exit code is 2."`
 
 	Reopen struct {
 		Wait bool `help:"Return only when nothing more goes to files that were renamed or removed, and all of it is safe."`
@@ -84,6 +81,7 @@ Examples:
   dalogd --syslog :514 --syslog unixgram:/dev/log --allow private --allow 203.0.113.0/24
   dalogd --syslog-tls :6514 --tls-cert cert.pem --tls-key key.pem --tls-client-ca ca.pem
 
+  dalogd check --config /etc/dalog/dalogd.yaml
   dalogd inspect wal --log-dir /var/log/central
   dalogd reopen --wait
 
@@ -91,49 +89,22 @@ Signals: TERM and INT read what has been sent, store it and exit, at once when r
 
 Exit codes: 0 stopped as asked; 1 internal failure; 2 wrong usage; 3 address in use (with several HTTP addresses: all of them); 4 no right to listen on a port; 5 log folder cannot be used; 6 another dalogd uses the folder; 70 disk failure while running.
 
-Each flag can be given as an environment variable instead: DALOGD_LOG_DIR for --log-dir, and so on, lists separated by commas. Empty, "null" and "None" count as not set.`
+Each flag has two other forms, which count in this order after the flag itself: an environment variable, DALOGD_LOG_DIR for --log-dir, with lists separated by commas; and a line in the configuration file, log_dir: DIR, with lists as [a, b]. Empty, "null" and "None" count as not set. 'dalogd config print' shows what is in force and why, 'dalogd check' what is wrong.`
 
-// asked is how kong's --help and --version end the parsing.
-type asked struct{ code int }
-
-// parseFlags reads args and, where they are silent, environ. done says that
-// help or version was printed and nothing else is wanted.
-func parseFlags(args []string, env environment, stdout, stderr io.Writer) (f *flags, done bool, err error) {
-	f = new(flags)
-	defer func() {
-		if r := recover(); r != nil {
-			if _, ok := r.(asked); !ok {
-				panic(r)
-			}
-			done = true
-		}
-	}()
-	parser, err := kong.New(f,
-		kong.Name("dalogd"), kong.Description(description),
-		kong.Writers(stdout, stderr), kong.Exit(func(code int) { panic(asked{code}) }),
-		kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: 100, NoExpandSubcommands: true}),
-		kong.ValueFormatter(func(v *kong.Value) string {
-			if v.Name == "help" || v.Name == "version" {
-				return v.OrigHelp
-			}
-			help := v.OrigHelp
-			if v.HasDefault {
-				help += " Default: " + v.Default + "."
-			}
-			return fmt.Sprintf("%s ($%s)", help, envName(v.Name))
-		}),
-		kong.Vars{"version": versionText()},
-		kong.Resolvers(env),
-	)
-	if err != nil {
-		return nil, false, err
+// parseFlags reads args and, where they are silent, environ and the
+// configuration file.
+func parseFlags(args, environ []string, stdout, stderr io.Writer) (*flags, *cli.Invocation, error) {
+	f := new(flags)
+	program := cli.Program{
+		Name: "dalogd", Description: description, ConfigFile: "/etc/dalog/dalogd.yaml", Version: versionText(),
+		Args: args, Environ: environ, Stdout: stdout, Stderr: stderr,
 	}
-	parsed, err := parser.Parse(args)
-	if err != nil {
-		return nil, false, fmt.Errorf("%w; see dalogd --help", err)
+	inv, err := program.Parse(f)
+	if err != nil || inv.Done {
+		return f, inv, err
 	}
-	f.command, _, _ = strings.Cut(parsed.Command(), " ")
-	return f, false, f.check()
+	f.command, _, _ = strings.Cut(inv.Command, " ")
+	return f, inv, inv.Locate(f.check())
 }
 
 // check finds what does not go together.
@@ -254,21 +225,6 @@ func (z *zoneRule) UnmarshalText(b []byte) (err error) {
 	if z.zone, err = time.LoadLocation(name); err != nil || name == "" {
 		return fmt.Errorf("%q is not a time zone such as America/New_York", name)
 	}
-	return nil
-}
-
-// byteSize is a number of bytes, written plainly or as 64KiB, 1MiB and so on.
-type byteSize int64
-
-func (n *byteSize) UnmarshalText(b []byte) error {
-	s := string(b)
-	digits := strings.TrimRight(s, "KMGTiBkmgtb")
-	shift, ok := map[string]int{"": 0, "b": 0, "k": 10, "kib": 10, "m": 20, "mib": 20, "g": 30, "gib": 30, "t": 40, "tib": 40}[strings.ToLower(s[len(digits):])]
-	v, err := strconv.ParseUint(digits, 10, 63)
-	if err != nil || !ok || v > math.MaxInt64>>shift {
-		return fmt.Errorf("%q is not a size such as 65536, 64KiB or 1MiB", s)
-	}
-	*n = byteSize(v << shift)
 	return nil
 }
 

@@ -7,18 +7,19 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dalog-project/dalog/internal/cli"
 	"github.com/dalog-project/dalog/internal/logstore"
 )
 
 // keepFlags say when log files are rotated, and which closed parts are kept.
 type keepFlags struct {
-	RotateSize  byteSize    `group:"Rotation" placeholder:"SIZE" default:"16MiB" help:"Close a log file when it has this size and begin a new one. The closed part goes to NAME.d/ and is compressed there; over HTTP it is NAME.1, the next older one NAME.2, and so on. 0: never."`
-	RotateEvery period      `group:"Rotation" placeholder:"PERIOD" default:"day" help:"Close log files also at the beginning of each 'hour', 'day' or 'week' of the system's time zone, or 'never'."`
-	KeepCount   int         `group:"Rotation" placeholder:"N" default:"0" help:"Closed parts that are kept of each log file. 0: any number."`
-	KeepAge     age         `group:"Rotation" placeholder:"AGE" default:"30d" help:"Remove closed parts whose last line is older, as 12h, 30d or 8w. 0: never."`
-	KeepBytes   byteSize    `group:"Rotation" placeholder:"SIZE" default:"10GiB" help:"Remove the oldest closed parts while all log files together have more on the disk. 0: no limit."`
-	KeepFree    reserve     `group:"Rotation" placeholder:"SIZE|N%" default:"5%" help:"Remove the oldest closed parts while the file system has less free space. 0: never."`
-	Keep        []keepValue `group:"Rotation" placeholder:"NAME:LIMIT=VALUE" help:"Other limits for some log files: NAME may have * and ?, the limits are count, age and bytes (of this file's parts and itself), more of them are joined by colons: access*.log:age=7d:bytes=1GiB. 0 lifts a limit. The first rule that fits counts. Repeatable."`
+	RotateSize  cli.ByteSize `group:"Rotation" placeholder:"SIZE" default:"16MiB" help:"Close a log file when it has this size and begin a new one. The closed part goes to NAME.d/ and is compressed there; over HTTP it is NAME.1, the next older one NAME.2, and so on. 0: never."`
+	RotateEvery period       `group:"Rotation" placeholder:"PERIOD" default:"day" help:"Close log files also at the beginning of each 'hour', 'day' or 'week' of the system's time zone, or 'never'."`
+	KeepCount   int          `group:"Rotation" placeholder:"N" default:"0" help:"Closed parts that are kept of each log file. 0: any number."`
+	KeepAge     age          `group:"Rotation" placeholder:"AGE" default:"30d" help:"Remove closed parts whose last line is older, as 12h, 30d or 8w. 0: never."`
+	KeepBytes   cli.ByteSize `group:"Rotation" placeholder:"SIZE" default:"10GiB" help:"Remove the oldest closed parts while all log files together have more on the disk. 0: no limit."`
+	KeepFree    reserve      `group:"Rotation" placeholder:"SIZE|N%" default:"5%" help:"Remove the oldest closed parts while the file system has less free space. 0: never."`
+	Keep        []keepValue  `group:"Rotation" placeholder:"NAME:LIMIT=VALUE" help:"Other limits for some log files: NAME may have * and ?, the limits are count, age and bytes (of this file's parts and itself), more of them are joined by colons: access*.log:age=7d:bytes=1GiB. 0 lifts a limit. The first rule that fits counts. Repeatable."`
 }
 
 func (k *keepFlags) check() error {
@@ -78,7 +79,7 @@ type reserve struct{ logstore.Reserve }
 func (r *reserve) UnmarshalText(b []byte) error {
 	s, isPercent := strings.CutSuffix(string(b), "%")
 	if !isPercent {
-		var n byteSize
+		var n cli.ByteSize
 		if err := n.UnmarshalText(b); err != nil {
 			return fmt.Errorf("%q is neither a size such as 2GiB nor a percentage such as 5%%", s)
 		}
@@ -133,7 +134,7 @@ func (k *keepValue) limit(s string) error {
 		err = a.UnmarshalText([]byte(value))
 		k.Age = time.Duration(orNone(int64(a)))
 	case "bytes":
-		var n byteSize
+		var n cli.ByteSize
 		err = n.UnmarshalText([]byte(value))
 		k.Bytes = orNone(int64(n))
 	default:

@@ -13,7 +13,7 @@ import (
 func parsed(t *testing.T, args ...string) (logstore.Config, error) {
 	t.Helper()
 	var out bytes.Buffer
-	f, _, err := parseFlags(args, environment{}, &out, &out)
+	f, _, err := parseFlags(args, nil, &out, &out)
 	var cfg logstore.Config
 	if err == nil {
 		f.keepFlags.apply(&cfg)

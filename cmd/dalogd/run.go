@@ -16,6 +16,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/dalog-project/dalog/internal/cli"
 	"github.com/dalog-project/dalog/internal/httpindex"
 	"github.com/dalog-project/dalog/internal/logstore"
 	"github.com/dalog-project/dalog/internal/syslogsrv"
@@ -28,28 +29,23 @@ const httpGrace = 2 * time.Second
 
 // run is dalogd. It returns the exit code.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
-	env := parseEnviron(environ)
-	f, done, err := parseFlags(args, env, stdout, stderr)
+	f, inv, err := parseFlags(args, environ, stdout, stderr)
 	switch {
 	case err != nil:
-		err = &exitError{exitUsage, err}
-	case done:
-		return exitOK
+		err = &cli.ExitError{Code: cli.ExitUsage, Err: inv.All(err)}
+	case inv.Done:
+	case f.command == "check":
+		err = check(stdout, f, inv)
 	case f.command == "reopen":
 		err = askReopen(f.stateDir(), f.Reopen.Wait)
 	case f.command == "inspect":
 		err = inspect(stdout, f)
 	default:
-		log := newLogger(stderr, f)
-		for _, name := range env.unknown() {
-			log.Warn("unknown environment variable; dalogd --help lists those that count", "name", name)
-		}
-		err = serve(ctx, f, env, log)
+		log, _ := f.Logger(stderr)
+		inv.Warn(log)
+		err = serve(ctx, f, inv.Env, log)
 	}
-	if err != nil {
-		fmt.Fprintf(stderr, "dalogd: %v\n", err)
-	}
-	return exitCode(err)
+	return cli.Report(stderr, "dalogd", err)
 }
 
 // inspect prints what is in the state folder.
@@ -65,7 +61,7 @@ func inspect(stdout io.Writer, f *flags) error {
 		err = logstore.InspectCheckpoint(stdout, dir)
 	}
 	if err != nil {
-		return &exitError{exitFolder, fmt.Errorf("%w. Name the state folder: dalogd inspect %s PATH", err, f.Inspect.What)}
+		return &cli.ExitError{Code: cli.ExitFolder, Err: fmt.Errorf("%w. Name the state folder: dalogd inspect %s PATH", err, f.Inspect.What)}
 	}
 	return nil
 }
@@ -80,7 +76,8 @@ func isDir(path string) bool {
 //
 //	senders ══▶ receiver ──▶ store ──▶ files ──▶ pages ══▶ readers
 //	            syslogsrv    logstore            httpindex
-func serve(ctx context.Context, f *flags, env environment, log *slog.Logger) error {
+func serve(ctx context.Context, f *flags, env cli.Environment, log *slog.Logger) error {
+	limitMemory(env)
 	logFiles := shareDescriptors(f, log)
 	receiver, webSockets, err := openReceiver(f, env, log)
 	if err != nil {
@@ -184,7 +181,7 @@ func stopAll(log *slog.Logger, receiving, serving, storing *part, store *logstor
 	closed := step("files", store.Close)
 	log.Info("ended", "took", time.Since(begin).Round(time.Millisecond))
 	if stored != nil {
-		return &exitError{exitDisk, fmt.Errorf("disk failure: %w. Messages that came since the last commit may be missing; see to the disk, then start dalogd again", stored)}
+		return &cli.ExitError{Code: cli.ExitDisk, Err: fmt.Errorf("disk failure: %w. Messages that came since the last commit may be missing; see to the disk, then start dalogd again", stored)}
 	}
 	return errors.Join(received, served, closed)
 }

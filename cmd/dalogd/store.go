@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/dalog-project/dalog/internal/cli"
 	"github.com/dalog-project/dalog/internal/logstore"
 )
 
@@ -18,16 +19,16 @@ import (
 func openStore(f *flags, logFiles int, log *slog.Logger) (*logstore.Store, error) {
 	owner, err := findOwner(f.Owner)
 	if err != nil {
-		return nil, &exitError{exitUsage, err}
+		return nil, &cli.ExitError{Code: cli.ExitUsage, Err: err}
 	}
 	if err := checkParent(f.LogDir); err != nil {
-		return nil, &exitError{exitFolder, err}
+		return nil, &cli.ExitError{Code: cli.ExitFolder, Err: err}
 	}
 	cfg := logstore.Config{
 		Dir: f.LogDir, StateDir: f.StateDir, Owner: owner,
 		LineFormat: f.LineFormat.LineFormat, Host: f.Host.HostColumn, Logger: log,
 		Durability: f.Durability.Durability, Salvage: f.Salvage,
-		MaxUncommitted: 32 << 20, MaxOpenFiles: logFiles,
+		MaxUncommitted: maxUncommitted, MaxOpenFiles: logFiles,
 	}
 	f.keepFlags.apply(&cfg)
 	store, err := logstore.Open(cfg)
@@ -36,9 +37,9 @@ func openStore(f *flags, logFiles int, log *slog.Logger) (*logstore.Store, error
 	}
 	var locked *logstore.LockedError
 	if errors.As(err, &locked) {
-		return nil, &exitError{exitLocked, fmt.Errorf("another dalogd (process %d) uses %s. Stop it, or choose other folders with --log-dir and --state-dir", locked.PID, locked.Dir)}
+		return nil, &cli.ExitError{Code: cli.ExitLocked, Err: fmt.Errorf("another dalogd (process %d) uses %s. Stop it, or choose other folders with --log-dir and --state-dir", locked.PID, locked.Dir)}
 	}
-	return nil, &exitError{exitFolder, fmt.Errorf("log folder %s cannot be used: %w. Make it writable for user %d, or choose another one with --log-dir", f.LogDir, err, os.Geteuid())}
+	return nil, &cli.ExitError{Code: cli.ExitFolder, Err: fmt.Errorf("log folder %s cannot be used: %w. Make it writable for user %d, or choose another one with --log-dir", f.LogDir, err, os.Geteuid())}
 }
 
 // checkParent keeps a mistyped path from becoming a folder: only the last part

@@ -7,15 +7,16 @@ import (
 	"os"
 	"strings"
 
-	"github.com/alecthomas/kong"
-
+	"github.com/dalog-project/dalog/internal/cli"
 	"github.com/dalog-project/dalog/internal/forwarder"
 )
 
-// flags are the command line. Every flag has an environment variable, which
-// counts where the flag is not given.
+// flags are the command line; each one can also be set in the environment or in
+// the configuration file.
 type flags struct {
-	Server   string `group:"Where to" placeholder:"HOST[:PORT],..." help:"The log server, port 514 by default. Of several the first that answers is used, and the ones before it are tried again every 30 seconds. Also $LOGSERVER. Looked up at each connection; a server that cannot be reached is waited for."`
+	Server            string `group:"Where to" placeholder:"HOST[:PORT],..." help:"The log server, port 514 by default. Of several the first that answers is used, and the ones before it are tried again every 30 seconds. Without it $LOGSERVER, then 'log server' in docassemble's own configuration (--docassemble-config). Looked up at each connection; a server that cannot be reached is waited for."`
+	DocassembleConfig string `group:"Where to" placeholder:"FILE" default:"/usr/share/docassemble/config/config.yml" help:"docassemble's configuration, for its 'log server'; it may be missing. 'none': not read."`
+
 	Protocol string `group:"Where to" placeholder:"NAME" enum:"relp,syslog,bsd" default:"relp" help:"'relp' is acknowledged: to dalogd each line exactly once, to rsyslog (imrelp) at least once. 'syslog' is RFC 5424 with octet counts, for syslog-ng and rsyslog (imtcp); 'bsd' is RFC 3164 with LF, for servers of before 2019: these two have no acknowledgements."`
 	TLS      bool   `group:"Where to" help:"Speak TLS. The server's certificate must be for the name in --server, or for --tls-name. Any of the flags below turns it on too."`
 	TLSCA    string `group:"Where to" name:"tls-ca" placeholder:"FILE" help:"PEM file of the authority that signs the server's certificate. Default: those of the system."`
@@ -24,17 +25,18 @@ type flags struct {
 	TLSName  string `group:"Where to" name:"tls-name" placeholder:"NAME" help:"The name in the server's certificate, where it is another one than in --server."`
 	Hostname string `group:"Where to" placeholder:"NAME" help:"The host that the messages claim. Default: $SERVERHOSTNAME, else the system's name without domain."`
 
-	File       []file   `group:"What" placeholder:"PATH=PROGRAM[:SEVERITY]" help:"A file to follow, the program its lines are sent as, and the severity by name or number (default info). PATH may be a pattern such as /var/log/app/*.log. Repeatable. Files that do not exist are waited for. Default: the ten logs of a docassemble app server."`
-	StartAtEnd bool     `group:"What" help:"Begin at the end of the files that exist when they are followed for the first time. Default: at the beginning."`
-	KeepBlank  bool     `group:"What" help:"Send empty lines too."`
-	MaxLine    byteSize `group:"What" placeholder:"SIZE" default:"1MiB" help:"Longer lines, and those that do not fit into one message (64 KiB), are sent in several pieces, with marks."`
+	File       []file       `group:"What" placeholder:"PATH=PROGRAM[:SEVERITY]" help:"A file to follow, the program its lines are sent as, and the severity by name or number (default info). PATH may be a pattern such as /var/log/app/*.log. Repeatable. Files that do not exist are waited for. Default: the ten logs of a docassemble app server."`
+	StartAtEnd bool         `group:"What" help:"Begin at the end of the files that exist when they are followed for the first time. Default: at the beginning."`
+	KeepBlank  bool         `group:"What" help:"Send empty lines too."`
+	MaxLine    cli.ByteSize `group:"What" placeholder:"SIZE" default:"1MiB" help:"Longer lines, and those that do not fit into one message (64 KiB), are sent in several pieces, with marks."`
 
 	StateDir string `group:"State" placeholder:"DIR" default:"/var/lib/dalogfwd" help:"Folder of the positions up to which each file is delivered. Keep it over restarts: without it all files are sent again."`
 
-	LogFormat string `group:"Own log, on stderr" placeholder:"FORMAT" enum:"text,json" default:"text" help:"'text' or 'json'."`
-	LogLevel  string `group:"Own log, on stderr" placeholder:"LEVEL" enum:"debug,info,warn,error" default:"info" help:"'debug', 'info', 'warn' or 'error'."`
+	cli.Base
 
-	Version kong.VersionFlag `help:"Print the version and exit."`
+	Run struct{} `cmd:"" default:"withargs" help:"Follow and deliver. This is what dalogfwd does without a command."`
+
+	command string // the first word of the command
 }
 
 const description = `Follows log files, through every rotation, and delivers their lines to a log server.
@@ -52,60 +54,38 @@ Signals: TERM and INT send what the files hold, for at most 5 seconds, write the
 
 Exit codes: 0 stopped as asked; 1 internal failure; 2 wrong usage or no server given; 5 state folder cannot be used; 6 another dalogfwd uses the state folder.
 
-Each flag can be given as an environment variable instead: DALOGFWD_STATE_DIR for --state-dir, and so on, lists separated by commas. Empty, "null" and "None" count as not set.`
+Each flag has two other forms, which count in this order after the flag itself: an environment variable, DALOGFWD_STATE_DIR for --state-dir, with lists separated by commas; and a line in the configuration file, state_dir: DIR, with lists as [a, b]. Empty, "null" and "None" count as not set. 'dalogfwd config print' shows what is in force and why.`
 
-// asked is how kong's --help and --version end the parsing.
-type asked struct{ code int }
+// parseFlags reads args and, where they are silent, environ and the
+// configuration file.
+func parseFlags(args, environ []string, stdout, stderr io.Writer) (*flags, *cli.Invocation, error) {
+	f := new(flags)
+	program := cli.Program{
+		Name: "dalogfwd", Description: description, ConfigFile: "/etc/dalog/dalogfwd.yaml", Version: versionText(),
+		Fallback: docassembleServer,
+		Args:     args, Environ: environ, Stdout: stdout, Stderr: stderr,
+	}
+	inv, err := program.Parse(f)
+	if err != nil || inv.Done {
+		return f, inv, err
+	}
+	f.command, _, _ = strings.Cut(inv.Command, " ")
+	return f, inv, inv.Locate(f.check())
+}
 
-// parseFlags reads args and, where they are silent, environ. done says that
-// help or version was printed and nothing else is wanted.
-func parseFlags(args []string, env environment, stdout, stderr io.Writer) (f *flags, done bool, err error) {
-	f = new(flags)
-	defer func() {
-		if r := recover(); r != nil {
-			if _, ok := r.(asked); !ok {
-				panic(r)
-			}
-			done = true
-		}
-	}()
-	parser, err := kong.New(f,
-		kong.Name("dalogfwd"), kong.Description(description),
-		kong.Writers(stdout, stderr), kong.Exit(func(code int) { panic(asked{code}) }),
-		kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: 100, NoExpandSubcommands: true}),
-		kong.ValueFormatter(func(v *kong.Value) string {
-			if v.Name == "help" || v.Name == "version" {
-				return v.OrigHelp
-			}
-			help := v.OrigHelp
-			if v.HasDefault {
-				help += " Default: " + v.Default + "."
-			}
-			return fmt.Sprintf("%s ($%s)", help, envName(v.Name))
-		}),
-		kong.Vars{"version": versionText()},
-		kong.Resolvers(env),
-	)
-	if err != nil {
-		return nil, false, err
-	}
-	if _, err := parser.Parse(args); err != nil {
-		return nil, false, fmt.Errorf("%w; see dalogfwd --help", err)
-	}
-	if !isSet(f.Server) {
-		f.Server = env["LOGSERVER"]
-	}
-	if f.Server == "" {
-		return nil, false, errors.New("no log server: set LOGSERVER or give --server HOST[:PORT]; see dalogfwd --help")
+// check finds what does not go together.
+func (f *flags) check() error {
+	if !cli.IsSet(f.Server) {
+		return errors.New("no log server: set LOGSERVER or give --server HOST[:PORT]; see dalogfwd --help")
 	}
 	if f.MaxLine < 1<<10 || f.MaxLine > 16<<20 {
-		return nil, false, errors.New("--max-line must be from 1KiB to 16MiB")
+		return errors.New("--max-line must be from 1KiB to 16MiB")
 	}
-	return f, false, nil
+	return nil
 }
 
 // config is what the flags ask for.
-func (f *flags) config(env environment) (forwarder.Config, error) {
+func (f *flags) config(env cli.Environment) (forwarder.Config, error) {
 	c := forwarder.Config{
 		Protocol:  f.Protocol,
 		Hostname:  f.Hostname,
@@ -119,7 +99,7 @@ func (f *flags) config(env environment) (forwarder.Config, error) {
 		c.TLS = &forwarder.TLS{CA: f.TLSCA, Cert: f.TLSCert, Key: f.TLSKey, Name: f.TLSName}
 	}
 	for s := range strings.SplitSeq(f.Server, ",") {
-		if isSet(strings.TrimSpace(s)) {
+		if cli.IsSet(strings.TrimSpace(s)) {
 			c.Servers = append(c.Servers, s)
 		}
 	}

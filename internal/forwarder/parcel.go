@@ -46,7 +46,7 @@ func (c *courier) pack(chunk *tail.Chunk) {
 	c.p.stats.unconfirmed.Store(c.raw)
 	if len(l.parcels) >= laneLimit && !l.held {
 		l.held = true
-		c.p.tailer.Hold(l.source)
+		c.p.tailer.Park(l.source)
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 // has passed since all files were last written.
 const (
 	applyFile   = 256 << 10
-	applyTotal  = 16 << 20
+	applyTotal  = 8 << 20
 	applyWithin = 10 * time.Millisecond
 
 	// sweepEvery is how often the names of all open files are looked at, so that
@@ -101,6 +101,7 @@ func (s *Store) awaitWork(stop <-chan struct{}, ending, held bool, due, sweep <-
 	case done := <-s.reopen:
 		return s.lookAround(done)
 	case now := <-sweep:
+		s.batches.shrink()
 		return s.sweep(now)
 	}
 	return nil

@@ -2,8 +2,6 @@ package logstore
 
 import (
 	"bytes"
-	"math/bits"
-	"sync"
 	"sync/atomic"
 
 	"github.com/dalog-project/dalog/internal/syslog"
@@ -20,6 +18,7 @@ type batch struct {
 
 	committed func(error) // nil: nobody waits
 	charge    int64       // what it holds of the budget
+	lent      int         // what it holds of the pool's limit
 
 	sourced bool // it moves a source, by advance
 	forget  bool // it takes the source of advance.key out of the table, and is empty
@@ -43,37 +42,6 @@ type part struct {
 
 // batchOverhead is charged for a batch beside its data.
 const batchOverhead = 256
-
-// batchPools recycles batches, each kind for data of one power of two, so that
-// a small batch never holds a large buffer.
-type batchPools [maxPooled - minPooled + 1]sync.Pool
-
-const (
-	minPooled = 9  // 512 B
-	maxPooled = 22 // 4 MiB; larger ones are left to the collector
-)
-
-// get returns an empty batch with room for size bytes.
-func (p *batchPools) get(size int) *batch {
-	class := max(bits.Len(uint(max(size, 1)-1)), minPooled)
-	if class <= maxPooled {
-		if b, ok := p[class-minPooled].Get().(*batch); ok {
-			return b
-		}
-		size = 1 << class
-	}
-	return &batch{data: make([]byte, 0, size)}
-}
-
-// put takes a batch back.
-func (p *batchPools) put(b *batch) {
-	class := bits.Len(uint(cap(b.data))) - 1
-	if class < minPooled || class > maxPooled {
-		return
-	}
-	*b = batch{data: b.data[:0], parts: b.parts[:0]}
-	p[class-minPooled].Put(b)
-}
 
 // A filler turns messages into batches. It belongs to one goroutine at a time.
 type filler struct {

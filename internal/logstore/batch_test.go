@@ -36,7 +36,7 @@ func TestFillMatchesOneByOne(t *testing.T) {
 			lines += n
 			cut += int(msgs[i].Flags / syslog.Truncated)
 		}
-		b := new(batchPools).get(sizeEstimate(msgs))
+		b := new(batchPool).get(sizeEstimate(msgs))
 		f.fill(b, msgs, syslog.At(testTime))
 		got := map[string]string{}
 		start := 0
@@ -51,28 +51,10 @@ func TestFillMatchesOneByOne(t *testing.T) {
 	})
 }
 
-func TestBatchPools(t *testing.T) {
-	t.Parallel()
-	var p batchPools
-	for _, size := range []int{0, 1, 511, 512, 513, 1 << 20, 4 << 20, 4<<20 + 1} {
-		b := p.get(size)
-		require.GreaterOrEqual(t, cap(b.data), size)
-		require.LessOrEqual(t, cap(b.data), max(2*size, 512))
-		b.data, b.messages = append(b.data, 'x'), 1
-		b.parts = append(b.parts, part{end: 1})
-		p.put(b)
-		again := p.get(size)
-		require.Empty(t, again.data)
-		require.Empty(t, again.parts)
-		require.Zero(t, again.messages)
-		require.GreaterOrEqual(t, cap(again.data), size)
-	}
-}
-
 func TestFillDoesNotAllocate(t *testing.T) {
 	f := &filler{router: newRouter(nil, 1000, 1000)}
 	msgs := benchMessages(100, benchPrograms)
-	b := new(batchPools).get(sizeEstimate(msgs))
+	b := new(batchPool).get(sizeEstimate(msgs))
 	require.Zero(t, testing.AllocsPerRun(100, func() {
 		b.data, b.parts = b.data[:0], b.parts[:0]
 		f.fill(b, msgs, syslog.At(testTime))

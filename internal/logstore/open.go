@@ -72,6 +72,7 @@ func open(cfg Config, logs, state vfs.FS) (*Store, error) {
 		state:    state,
 		router:   newRouter(existing, cfg.MaxFiles, cfg.MaxFilesPerPeer),
 		budget:   budget{limit: cfg.MaxUncommitted},
+		batches:  batchPool{limit: int(cfg.MaxUncommitted)},
 		queue:    newQueue(),
 		pending:  pending{wake: make(chan struct{}, 1)},
 		reopen:   make(chan chan error),

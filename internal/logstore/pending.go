@@ -80,7 +80,9 @@ func (p *pending) take(dst []*logFile, least int) []*logFile {
 			continue
 		}
 		p.bytes -= f.pendBytes
-		f.work, f.pend = append(f.work, f.pend...), f.pend[:0]
+		f.work = append(f.work, f.pend...)
+		clear(f.pend) // or batches that were let go would stay in memory
+		f.pend = f.pend[:0]
 		f.pendBytes, f.pended = 0, false
 		f.workEnd = f.published
 		dst = append(dst, f)

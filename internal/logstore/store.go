@@ -38,7 +38,7 @@ type Store struct {
 	count  counters
 
 	fillers sync.Pool // of *filler
-	batches batchPools
+	batches batchPool
 	budget  budget
 	queue   *queue
 	pending pending

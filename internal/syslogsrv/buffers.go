@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 
 	"github.com/dalog-project/dalog/internal/syslog"
 )
@@ -67,10 +68,11 @@ func (b *batches) give(x *batch) {
 // partials is the memory that unfinished messages of all connections may take.
 // When it runs out, one of them must be cut short: of the peer that holds most,
 // the one that has been unfinished longest. Until there is room again, those
-// that need more do not read on. The limit can be passed by what the batches
-// that are out had read at that moment.
+// that need more do not read on, and the others read little at once. The limit
+// can be passed by what the batches that are out had read at that moment.
 type partials struct {
 	limit int
+	over  atomic.Bool // used > limit
 
 	mu      sync.Mutex
 	changed sync.Cond // used went down, or a victim was chosen
@@ -114,6 +116,7 @@ func (s *share) set(size int) {
 	of.mu.Lock()
 	defer of.mu.Unlock()
 	of.used += size - s.size
+	of.over.Store(of.used > of.limit)
 	if size < s.size {
 		of.changed.Broadcast()
 	}
@@ -163,6 +166,10 @@ func (of *partials) chooseLocked() (victim *share) {
 	}
 	return victim
 }
+
+// short tells whether the limit is reached. Who reads asks with a batch in
+// hand, so that no more readings than there are batches can pass the limit.
+func (of *partials) short() bool { return of.over.Load() }
 
 // inUse is the memory of all shares, in bytes.
 func (of *partials) inUse() int {

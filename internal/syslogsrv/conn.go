@@ -131,6 +131,13 @@ func (c *conn) pump(fd uintptr) bool {
 		if c.stage == sniffing {
 			buf = buf[:sniffSize] // no more than may have to be put back in front of TLS
 		}
+		if c.srv.partials.short() {
+			if c.share.size > 0 {
+				c.release()
+				break // to wait for its turn
+			}
+			buf = buf[:2*freePartial]
+		}
 		n, err := c.read(int(fd), buf[len(c.held):])
 		if n > 0 {
 			data := buf[:len(c.held)+n]

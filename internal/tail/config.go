@@ -28,6 +28,9 @@ type Config struct {
 	// Notify, if set, is told what happens, by the goroutine of Run. It must not
 	// block.
 	Notify func(Event)
+	// NoHold hands on lines as they come. Otherwise an event that may go on, such
+	// as a traceback, waits a moment for its end.
+	NoHold bool
 	// NoHints leaves inotify alone.
 	NoHints bool
 }

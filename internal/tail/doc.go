@@ -27,6 +27,11 @@
 // the unread end is read from the copy, if it stands beside the file. Compressed
 // files are not read.
 //
+// # Events
+//
+// A chunk ends where an event ends. What may go on, a traceback for instance, is
+// held back for less than a tenth of a second and up to 64 KiB.
+//
 // # Waking
 //
 // Looking at the files again and again is the truth; inotify only shortens the

@@ -7,7 +7,8 @@ import (
 )
 
 // Chunk is contiguous bytes of one source: whole lines, or a piece of a line
-// that is longer than the limit. Call [Chunk.Line] until it has no more.
+// that is longer than the limit. Where it can it ends at the end of an event, as
+// of [LastEvent], so that a chunk delivered as one keeps a traceback together. Call [Chunk.Line] until it has no more.
 type Chunk struct {
 	Source *Source
 	// Data is what Line has not given out yet. It belongs to the Tailer and is

@@ -49,8 +49,18 @@ func (t *Tailer) look(s *Source, now time.Time) {
 		err, s.readErr = s.readErr, nil
 	}
 	renew := s.broken && !s.busy
-	if err != nil || st.size > s.seen || rewritten {
+	if !s.held {
+		s.holdUntil = time.Time{}
+	} else if s.holdUntil.IsZero() || s.holdFrom != s.offset() {
+		s.holdFrom, s.holdUntil = s.offset(), now.Add(holdFor)
+	} else {
+		s.holdOver = !now.Before(s.holdUntil)
+	}
+	if err != nil || st.size > s.seen || rewritten || s.holdOver {
 		t.offer(s)
+	}
+	if s.held && !s.holdOver {
+		s.nextLook = earlier(s.nextLook, s.holdUntil)
 	}
 	idle := s.live == 0 && !now.Before(later(s.rotatedAt, s.grownAt).Add(t.cfg.RotateWait))
 	done := false

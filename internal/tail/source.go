@@ -30,6 +30,8 @@ type Source struct {
 	nextLook  time.Time
 	wait      time.Duration // to the next look
 	trouble   bool          // a failure to read was told
+	holdFrom  int64         // offset of the event that was held back at the last look
+	holdUntil time.Time     // and when that ends
 
 	// Guarded by Tailer.mu. file and cursor may be used outside of it by whoever
 	// has set busy.
@@ -47,8 +49,10 @@ type Source struct {
 	eof       bool  // the last read came to the end
 	broken    bool  // the content before the offset has changed
 	flush     bool  // the last line is ended without LF
+	held      bool  // what is at the offset may go on, and was not handed on for that
+	holdOver  bool  // and has waited long enough
 	ended     bool  // no longer of interest
-	held      bool  // not to be read for now
+	parked    bool  // not to be read for now
 	forkAt    int64 // 1 + where another source is to begin in the file; 0: nowhere
 	hinted    bool  // a wake-up is set
 	readErr   error

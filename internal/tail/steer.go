@@ -15,19 +15,19 @@ var (
 	ErrEnded = errors.New("the source is closed")
 )
 
-// Hold lets Next pass over s until it is let go. It is for the goroutine that
+// Park lets Next pass over s until it is let go. It is for the goroutine that
 // calls Next, as are the other methods of this file.
-func (t *Tailer) Hold(s *Source) {
+func (t *Tailer) Park(s *Source) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s.held = true
+	s.parked = true
 }
 
-// LetGo ends Hold.
+// LetGo ends Park.
 func (t *Tailer) LetGo(s *Source) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s.held = false
+	s.parked = false
 	t.offer(s)
 }
 

@@ -43,6 +43,7 @@ type Tailer struct {
 	mu      sync.Mutex
 	ready   readyList
 	touched []*Source // by hints
+	ending  bool      // nothing waits any more
 }
 
 // Stats is how things stand.
@@ -96,6 +97,9 @@ func (t *Tailer) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
+			t.mu.Lock()
+			t.ending = true
+			t.mu.Unlock()
 			t.lookAgain()
 			t.step(time.Now())
 			return nil
