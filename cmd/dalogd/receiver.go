@@ -29,7 +29,7 @@ var hints = map[syslogsrv.Reason]string{
 
 // openReceiver binds all syslog addresses. Sockets of the service manager take
 // the place of the default addresses; those for HTTP are returned.
-func openReceiver(f *flags, env cli.Environment, log *slog.Logger) (*syslogsrv.Server, []net.Listener, error) {
+func openReceiver(f *flags, env cli.Environment, certs *syslogsrv.Certificates, log *slog.Logger) (*syslogsrv.Server, []net.Listener, error) {
 	cfg := syslogsrv.Config{
 		Allow:                 flatten(f.Allow),
 		ProxyFrom:             flatten(f.ProxyFrom),
@@ -38,6 +38,7 @@ func openReceiver(f *flags, env cli.Environment, log *slog.Logger) (*syslogsrv.S
 		MaxConnections:        f.MaxConnections,
 		MaxConnectionsPerPeer: f.MaxConnectionsPerPeer,
 		Hints:                 hints,
+		TLS:                   certs,
 		Log:                   log,
 	}
 	for _, z := range f.Zone {
@@ -45,13 +46,6 @@ func openReceiver(f *flags, env cli.Environment, log *slog.Logger) (*syslogsrv.S
 			cfg.Zones[z.prefix] = z.zone
 		} else {
 			cfg.Zone = z.zone
-		}
-	}
-	if f.TLSCert != "" {
-		var err error
-		cfg.TLS, err = syslogsrv.LoadCertificates(f.certificateFiles())
-		if err != nil {
-			return nil, nil, &cli.ExitError{Code: cli.ExitUsage, Err: err}
 		}
 	}
 	sockets, err := syslogsrv.Inherited(func(key string) string { return env[key] })
@@ -75,6 +69,18 @@ func openReceiver(f *flags, env cli.Environment, log *slog.Logger) (*syslogsrv.S
 		return nil, nil, explainListen(err)
 	}
 	return receiver, web, nil
+}
+
+// loadCertificates reads the TLS files; nil if there are none.
+func loadCertificates(f *flags) (*syslogsrv.Certificates, error) {
+	if f.TLSCert == "" {
+		return nil, nil
+	}
+	certs, err := syslogsrv.LoadCertificates(f.certificateFiles())
+	if err != nil {
+		return nil, &cli.ExitError{Code: cli.ExitUsage, Err: err}
+	}
+	return certs, nil
 }
 
 func (f *flags) certificateFiles() syslogsrv.CertificateFiles {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"os/signal"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/dalog-project/dalog/internal/access"
 	"github.com/dalog-project/dalog/internal/cli"
 	"github.com/dalog-project/dalog/internal/httpindex"
 	"github.com/dalog-project/dalog/internal/logstore"
@@ -40,6 +42,10 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		err = askReopen(f.stateDir(), f.Reopen.Wait)
 	case f.command == "inspect":
 		err = inspect(stdout, f)
+	case f.command == "password":
+		err = printPassword(os.Stdin, stdout, stderr, f.Password.Name)
+	case f.command == "token":
+		err = printToken(stdout, stderr, f.Token.Name)
 	default:
 		log, _ := f.Logger(stderr)
 		inv.Warn(log)
@@ -79,7 +85,15 @@ func isDir(path string) bool {
 func serve(ctx context.Context, f *flags, env cli.Environment, log *slog.Logger) error {
 	limitMemory(env)
 	logFiles := shareDescriptors(f, log)
-	receiver, webSockets, err := openReceiver(f, env, log)
+	certs, err := loadCertificates(f)
+	if err != nil {
+		return err
+	}
+	guard, err := newGuard(f, log)
+	if err != nil {
+		return err
+	}
+	receiver, webSockets, err := openReceiver(f, env, certs, log)
 	if err != nil {
 		return err
 	}
@@ -88,19 +102,28 @@ func serve(ctx context.Context, f *flags, env cli.Environment, log *slog.Logger)
 		receiver.Close()
 		return err
 	}
-	refused := func(peer netip.Addr) { receiver.Refuse(syslogsrv.ReaderRefused, peer) }
-	web, err := listenHTTP(f, webSockets, refused, log)
+	web, err := listenHTTP(f, webSockets, log)
 	if err != nil {
 		receiver.Close()
 		return errors.Join(err, store.Close())
 	}
 	registry := metrics(receiver, store)
 	pages := httpindex.New(httpindex.Config{
-		Logs: store, Alive: store.Err, ReadyFile: f.readyFile(),
+		Logs: store, Guard: guard, Alive: store.Err, ReadyFile: f.readyFile(),
 		Metrics:  promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
 		Hostname: hostname(), Logger: log,
 	})
-	registry.MustRegister(pages)
+	server := httpindex.NewServer(pages, log)
+	if certs != nil {
+		server.TLSConfig = certs.ForReaders()
+	}
+	connections := httpindex.NewConnections(f.HTTPMax, f.HTTPMaxOfPeer, guard.IsProxy)
+	connections.Bind(server)
+	refused := func(peer netip.Addr) { receiver.Refuse(syslogsrv.ReaderRefused, peer) }
+	web.wrap = func(l net.Listener) net.Listener {
+		return connections.Limit(&filter{l, guard.MayConnect, refused})
+	}
+	registry.MustRegister(pages, guard, connections)
 
 	// A reader of stderr that goes away is no reason to stop.
 	signal.Ignore(syscall.SIGPIPE)
@@ -109,10 +132,12 @@ func serve(ctx context.Context, f *flags, env cli.Environment, log *slog.Logger)
 	defer signal.Stop(signals)
 
 	storing := start(ctx, store.Run)
-	serving := start(ctx, web.run(httpindex.NewServer(pages, log)))
+	watching := start(ctx, guard.Run)
+	defer watching.stop()
+	serving := start(ctx, web.run(server))
 	receiving := start(ctx, func(ctx context.Context) error { return receiver.Run(ctx, store) })
 	controlling := start(ctx, func(ctx context.Context) error {
-		err := serveControl(ctx, f.stateDir(), log, func() error { return reload(ctx, log, store, receiver) })
+		err := serveControl(ctx, f.stateDir(), log, func() error { return reload(ctx, log, store, receiver, guard) })
 		if err != nil {
 			log.Warn("dalogd reopen does not work, a HUP signal does", "err", err)
 		}
@@ -128,7 +153,7 @@ func serve(ctx context.Context, f *flags, env cli.Environment, log *slog.Logger)
 			stop = true
 		case sig := <-signals:
 			if sig == syscall.SIGHUP {
-				go reload(ctx, log, store, receiver)
+				go reload(ctx, log, store, receiver, guard)
 				continue
 			}
 			log.Info("stopping", "signal", sig.String())
@@ -215,15 +240,20 @@ func announce(log *slog.Logger, receiver *syslogsrv.Server, web *webListeners) {
 	for _, e := range receiver.Bound() {
 		log.Info("listening", "kind", e.Kind(), "addr", e.Address)
 	}
-	for _, addr := range web.addrs() {
-		log.Info("listening", "kind", "http", "addr", addr)
+	for _, s := range web.sockets {
+		if s.Listener != nil {
+			log.Info("listening", "kind", s.kind(), "addr", s.Addr())
+		}
 	}
 	log.Info("ready", "version", versionText(), "pid", os.Getpid())
 }
 
-func reload(ctx context.Context, log *slog.Logger, store *logstore.Store, receiver *syslogsrv.Server) error {
+func reload(ctx context.Context, log *slog.Logger, store *logstore.Store, receiver *syslogsrv.Server, guard *access.Guard) error {
 	log.Info("reloading")
 	receiver.Reload()
+	if err := guard.Reload(); err != nil {
+		log.Error("who may read stays as it was", "err", err)
+	}
 	if err := store.Reopen(ctx); err != nil {
 		log.Error("log files not opened anew", "err", err)
 		return fmt.Errorf("log files not opened anew: %w", err)

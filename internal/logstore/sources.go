@@ -121,7 +121,7 @@ func ordered(r *Range) bool {
 // checkRange compares the range with where its source stands.
 func checkRange(r *Range, now advance) error {
 	switch refusal := (&PositionError{Key: r.Key, Start: r.Start, Committed: now.to}); {
-	case r.Start > now.to:
+	case r.Start > now.to, r.Skip > 0 && r.Start < now.to && r.Start+r.Skip > now.to:
 		return refusal
 	case r.Start == now.to && now.to > 0 && r.Before != now.anchor,
 		r.Start < now.to && r.To() == now.to && r.After != now.anchor:
@@ -203,10 +203,6 @@ func (t *sources) prune(key SourceKey) {
 		t.mu.Unlock()
 	}
 }
-
-// ID names the Store: another one than before tells that the log files were
-// taken over without the state that belongs to them.
-func (s *Store) ID() [16]byte { return s.id }
 
 // Source is one line of the list of sources.
 type Source struct {

@@ -107,10 +107,15 @@ func (c *conn) dalogOpen(command *relp.Command) error {
 	r, s := c.relp, c.srv
 	timer := time.NewTimer(settleTime)
 	defer timer.Stop()
-	answer := delivery.Opened{Store: s.ledger.ID()}
-	later := func() error {
-		c.reply(command.Seq, delivery.CodeLater, "what another session has sent is not committed yet", nil)
+	later := func(why string) error {
+		c.reply(command.Seq, delivery.CodeLater, why, nil)
 		return nil
+	}
+	const unsettled = "what another session has sent is not committed yet"
+	var answer delivery.Opened
+	var ready bool
+	if answer.Store, ready = s.ledger.ID(); !ready {
+		return later("the store is not recovered yet")
 	}
 	if r.agent == nil {
 		a := &agent{
@@ -120,7 +125,7 @@ func (c *conn) dalogOpen(command *relp.Command) error {
 		r.agent = a
 		var settled bool
 		if answer.Replaced, settled = s.claims.enter(a, timer.C); !settled {
-			return later()
+			return later(unsettled)
 		}
 	} else if r.agent.key.id != open.Agent || r.agent.nonce != open.Nonce {
 		return errors.Join(delivery.ErrMalformed, errors.New("another agent or nonce than before"))
@@ -133,7 +138,7 @@ func (c *conn) dalogOpen(command *relp.Command) error {
 		cl, settled := s.claims.claim(r.agent, c.sourceKey(id), open.Claims[i].Path, timer.C)
 		r.agent.claims[id] = cl
 		if !settled {
-			return later()
+			return later(unsettled)
 		}
 		at, known := s.ledger.Position(cl.key)
 		known = known && at.Offset > 0

@@ -21,6 +21,7 @@ type Ledger interface {
 	Position(delivery.SourceKey) (delivery.Standing, bool)
 	// Forget takes a source out of the table, as if it had never been.
 	Forget(ctx context.Context, key delivery.SourceKey, done func(error)) error
-	// ID names what the positions belong to.
-	ID() [16]byte
+	// ID names what the positions belong to; ok is false as long as they are not
+	// known.
+	ID() (id [16]byte, ok bool)
 }
