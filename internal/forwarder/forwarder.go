@@ -66,6 +66,7 @@ func Open(cfg Config) (*Forwarder, error) {
 		FromEnd:    f.cfg.FromEnd,
 		MaxLine:    f.cfg.MaxLine,
 		RotateWait: f.cfg.RotateWait,
+		TempDir:    f.cfg.StateDir,
 		Memory:     f.registry,
 		Notify:     f.tell,
 	})
@@ -217,6 +218,7 @@ func (f *Forwarder) keep(done <-chan struct{}) {
 			continue
 		case <-save.C:
 		}
+		f.registry.grown(f.tailer.Sizes())
 		err := f.registry.save()
 		if f.agent != nil {
 			err = errors.Join(err, f.agent.save())

@@ -15,7 +15,7 @@ type Stats struct {
 	DialFailures uint64
 	SaveFailures uint64 // of the registry
 	Truncated    uint64 // files whose content was replaced
-	LostBytes    uint64 // seen in truncated files and not read before
+	LostBytes    uint64 // seen in files that were truncated or vanished, and not read before
 	Refused      uint64 // batches that did not go on where the server stood
 	Rewound      uint64 // bytes sent again because the server had lost them
 	Forks        uint64 // sources under whose name the server had other content
