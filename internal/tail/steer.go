@@ -11,7 +11,8 @@ import (
 var (
 	// ErrContent says that the file does not hold what was there.
 	ErrContent = errors.New("the file has other content")
-	// ErrEnded says that the source is closed.
+	// ErrEnded says that the source is closed, or that what is left of it in a
+	// compressed file begins farther on.
 	ErrEnded = errors.New("the source is closed")
 )
 
@@ -49,7 +50,7 @@ func (t *Tailer) Following() []*Source {
 // is ErrContent and s stays where it is.
 func (t *Tailer) Rewind(s *Source, offset int64, anchor *uint32) (delivery.Position, error) {
 	t.mu.Lock()
-	if s.ended || s.broken || s.busy {
+	if s.ended || s.broken || s.busy || offset < s.from {
 		t.mu.Unlock()
 		return delivery.Position{}, ErrEnded
 	}
@@ -114,7 +115,7 @@ func (t *Tailer) fork(s *Source) {
 		ID: delivery.NewSourceID(), Path: s.Path, Pattern: s.Pattern,
 		place: s.place, name: s.name, key: s.key, ident: s.ident, age: s.age + 1, live: s.live, rotatedAt: s.rotatedAt,
 		size: s.size, peak: s.size, mtime: s.mtime, ctime: s.ctime, links: s.links,
-		file: s.file, cursor: cursor, confirmed: cursor.Position(),
+		file: s.file, pack: s.pack, from: s.from, partial: s.partial, cursor: cursor, confirmed: cursor.Position(),
 	}
 	for _, q := range t.places {
 		if q.cur == s {
