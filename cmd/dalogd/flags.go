@@ -21,7 +21,7 @@ import (
 type flags struct {
 	LogDir     string   `group:"Files" placeholder:"DIR" default:"/usr/share/docassemble/log" help:"Folder of the log files. Created if the folder above it exists."`
 	StateDir   string   `group:"Files" placeholder:"DIR" help:"Folder of dalogd's own state, on the same file system. Default: .dalogd in the log folder."`
-	Owner      string   `group:"Files" placeholder:"USER[:GROUP]" help:"Owner of the log files, used when started as root. Default: www-data where that user exists."`
+	User       string   `group:"Files" placeholder:"USER[:GROUP]" help:"Whom dalogd becomes, when started as root, as soon as it has its ports and folders; the log files belong to it. By name or UID:GID; 'root' stays root. Default: www-data where that user exists."`
 	LineFormat textLine `group:"Files" placeholder:"FORMAT" default:"iso" help:"How a stored line begins: 'iso' with date, zone and fractions, or 'bsd' as syslog-ng writes it (Nov 23 08:27:00)."`
 	Host       textHost `group:"Files" placeholder:"WHICH" default:"claimed" help:"The host in a stored line: 'claimed' by the sender, the 'peer' address, or 'both' (PEER/CLAIMED)."`
 

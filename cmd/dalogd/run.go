@@ -83,16 +83,17 @@ func serve(ctx context.Context, f *flags, env cli.Environment, log *slog.Logger)
 	if err != nil {
 		return err
 	}
-	store, err := openStore(f, logFiles, log)
-	if err != nil {
-		receiver.Close()
-		return err
-	}
 	refused := func(peer netip.Addr) { receiver.Refuse(syslogsrv.ReaderRefused, peer) }
 	web, err := listenHTTP(f, webSockets, refused, log)
 	if err != nil {
 		receiver.Close()
-		return errors.Join(err, store.Close())
+		return err
+	}
+	store, err := openStore(f, logFiles, log)
+	if err != nil {
+		receiver.Close()
+		web.close()
+		return err
 	}
 	registry := metrics(receiver, store)
 	pages := httpindex.New(httpindex.Config{
