@@ -28,7 +28,7 @@ type Server struct {
 	listeners []listener
 	packets   []packetSocket
 
-	rules      *rules
+	rules      atomic.Pointer[rules]
 	peers      *peers
 	relp       *relp.Server
 	refused    *refusals
@@ -71,13 +71,7 @@ func (s *stopping) expired() bool {
 // Listen binds all addresses of cfg, or none.
 func Listen(cfg Config) (*Server, error) {
 	cfg.Log = cmp.Or(cfg.Log, slog.Default())
-	cfg.Zone = cmp.Or(cfg.Zone, time.Local)
-	if cfg.Allow == nil {
-		cfg.Allow = PrivateNetworks()
-	}
 	cfg.MaxMessage = cmp.Or(cfg.MaxMessage, 1<<20)
-	cfg.MaxConnections = cmp.Or(cfg.MaxConnections, 10_000)
-	cfg.MaxConnectionsPerPeer = cmp.Or(cfg.MaxConnectionsPerPeer, 1000)
 	cfg.BufferBytes = cmp.Or(cfg.BufferBytes, 32<<20)
 	cfg.BufferBytes = max(cfg.BufferBytes, 4*(cfg.MaxMessage+readSize)) // or the largest message would not fit
 	cfg.MaxHandshakes = cmp.Or(cfg.MaxHandshakes, 500)
@@ -95,8 +89,9 @@ func Listen(cfg Config) (*Server, error) {
 	if err != nil {
 		hostname = "localhost"
 	}
-	s := &Server{cfg: cfg, log: cfg.Log, rules: newRules(&cfg), relp: relpServer, refused: newRefusals(cfg.Log, cfg.Hints)}
-	s.peers = newPeers(hostname, s.rules)
+	s := &Server{cfg: cfg, log: cfg.Log, relp: relpServer, refused: newRefusals(cfg.Log, cfg.Hints)}
+	s.SetRules(cfg.Rules)
+	s.peers = newPeers(hostname)
 	s.batches = newBatches(min(max(4*runtime.GOMAXPROCS(0), 8), max(cfg.BufferBytes/2/readSize, 2)))
 	s.partials = newPartials(cfg.BufferBytes / 2)
 	s.handshakes.limit = cfg.MaxHandshakes
