@@ -26,6 +26,7 @@ func openStore(f *flags, logFiles int, log *slog.Logger) (*logstore.Store, error
 		MaxUncommitted: maxUncommitted, MaxOpenFiles: logFiles,
 	}
 	f.keepFlags.apply(&cfg)
+	cfg.Routes = f.routes()
 	store, err := logstore.Open(cfg)
 	if err == nil {
 		return store, nil
