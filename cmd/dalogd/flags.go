@@ -86,7 +86,7 @@ Examples:
   dalogd inspect wal --log-dir /var/log/central
   dalogd reopen --wait
 
-Signals: TERM and INT read what has been sent, store it and exit, at once when repeated; HUP opens the log files and reads the TLS files anew.
+Signals: TERM and INT read what has been sent, store it and exit, at once when repeated; HUP reads the configuration and the TLS files and opens the log files anew.
 
 Exit codes: 0 stopped as asked; 1 internal failure; 2 wrong usage; 3 address in use (with several HTTP addresses: all of them); 4 no right to listen on a port; 5 log folder cannot be used; 6 another dalogd uses the folder; 70 disk failure while running.
 

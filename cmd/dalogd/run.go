@@ -41,9 +41,10 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	case f.command == "inspect":
 		err = inspect(stdout, f)
 	default:
-		log, _ := f.Logger(stderr)
+		log, level := f.Logger(stderr)
 		inv.Warn(log)
-		err = serve(ctx, f, inv.Env, log)
+		r := &reloader{args: args, environ: environ, log: log, level: level, service: cli.Service{Log: log}, settings: inv.Settings}
+		err = serve(ctx, f, inv.Env, r)
 	}
 	return cli.Report(stderr, "dalogd", err)
 }
@@ -76,10 +77,15 @@ func isDir(path string) bool {
 //
 //	senders ══▶ receiver ──▶ store ──▶ files ──▶ pages ══▶ readers
 //	            syslogsrv    logstore            httpindex
-func serve(ctx context.Context, f *flags, env cli.Environment, log *slog.Logger) error {
+func serve(ctx context.Context, f *flags, env cli.Environment, r *reloader) error {
+	log := r.log
 	limitMemory(env)
 	logFiles := shareDescriptors(f, log)
-	receiver, webSockets, err := openReceiver(f, env, log)
+	var err error
+	if r.certs, err = loadCertificates(f); err != nil {
+		return err
+	}
+	receiver, webSockets, err := openReceiver(f, env, r.certs, log)
 	if err != nil {
 		return err
 	}
@@ -95,6 +101,7 @@ func serve(ctx context.Context, f *flags, env cli.Environment, log *slog.Logger)
 		web.close()
 		return err
 	}
+	r.receiver, r.store, r.web = receiver, store, web
 	registry := metrics(receiver, store)
 	pages := httpindex.New(httpindex.Config{
 		Logs: store, Alive: store.Err, ReadyFile: f.readyFile(),
@@ -113,14 +120,19 @@ func serve(ctx context.Context, f *flags, env cli.Environment, log *slog.Logger)
 	serving := start(ctx, web.run(httpindex.NewServer(pages, log)))
 	receiving := start(ctx, func(ctx context.Context) error { return receiver.Run(ctx, store) })
 	controlling := start(ctx, func(ctx context.Context) error {
-		err := serveControl(ctx, f.stateDir(), log, func() error { return reload(ctx, log, store, receiver) })
+		err := serveControl(ctx, f.stateDir(), log, func() error { return r.reload(ctx) })
 		if err != nil {
 			log.Warn("dalogd reopen does not work, a HUP signal does", "err", err)
 		}
 		return nil
 	})
 	defer controlling.stop()
+	watching := start(ctx, func(ctx context.Context) error {
+		return r.service.Watch(ctx, func() { store.Stats(); receiver.Stats() })
+	})
+	defer watching.stop()
 	announce(log, receiver, web)
+	r.service.Ready("running")
 
 	// Until somebody or something says stop.
 	for stop := false; !stop; {
@@ -129,7 +141,7 @@ func serve(ctx context.Context, f *flags, env cli.Environment, log *slog.Logger)
 			stop = true
 		case sig := <-signals:
 			if sig == syscall.SIGHUP {
-				go reload(ctx, log, store, receiver)
+				go r.reload(ctx)
 				continue
 			}
 			log.Info("stopping", "signal", sig.String())
@@ -143,6 +155,7 @@ func serve(ctx context.Context, f *flags, env cli.Environment, log *slog.Logger)
 		}
 	}
 
+	r.service.Stopping()
 	stopped := make(chan error, 1)
 	begun := time.Now()
 	go func() { stopped <- stopAll(log, receiving, serving, storing, store) }()
@@ -220,17 +233,6 @@ func announce(log *slog.Logger, receiver *syslogsrv.Server, web *webListeners) {
 		log.Info("listening", "kind", "http", "addr", addr)
 	}
 	log.Info("ready", "version", versionText(), "pid", os.Getpid())
-}
-
-func reload(ctx context.Context, log *slog.Logger, store *logstore.Store, receiver *syslogsrv.Server) error {
-	log.Info("reloading")
-	receiver.Reload()
-	if err := store.Reopen(ctx); err != nil {
-		log.Error("log files not opened anew", "err", err)
-		return fmt.Errorf("log files not opened anew: %w", err)
-	}
-	log.Info("reloaded")
-	return nil
 }
 
 func hostname() string {

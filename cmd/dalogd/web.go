@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -21,7 +22,7 @@ const retryListen = 5 * time.Second
 // while the server runs.
 type webListeners struct {
 	log     *slog.Logger
-	allow   []netip.Prefix
+	allow   atomic.Pointer[[]netip.Prefix]
 	refused func(netip.Addr) // counts a peer that is not allowed
 	bound   []net.Listener
 	pending []string // addresses of taken ports
@@ -29,7 +30,8 @@ type webListeners struct {
 
 // listenHTTP binds the addresses. It is content with one of several.
 func listenHTTP(f *flags, inherited []net.Listener, refused func(netip.Addr), log *slog.Logger) (*webListeners, error) {
-	w := &webListeners{log: log, allow: flatten(f.Allow), refused: refused, bound: inherited}
+	w := &webListeners{log: log, refused: refused, bound: inherited}
+	w.setAllow(flatten(f.Allow))
 	var taken error
 	for _, a := range f.httpAddrs(len(inherited) > 0) {
 		addr := string(a)
@@ -54,6 +56,9 @@ func listenHTTP(f *flags, inherited []net.Listener, refused func(netip.Addr), lo
 	return w, nil
 }
 
+// setAllow says who may connect from now on.
+func (w *webListeners) setAllow(allow []netip.Prefix) { w.allow.Store(&allow) }
+
 func (w *webListeners) close() {
 	for _, l := range w.bound {
 		l.Close()
@@ -74,7 +79,7 @@ func (w *webListeners) run(server *http.Server) func(context.Context) error {
 		var group sync.WaitGroup
 		failed := make(chan error, len(w.bound)+len(w.pending))
 		serve := func(l net.Listener) {
-			if err := server.Serve(&filter{l, w.allow, w.refused}); !errors.Is(err, http.ErrServerClosed) {
+			if err := server.Serve(&filter{l, &w.allow, w.refused}); !errors.Is(err, http.ErrServerClosed) {
 				failed <- err
 			}
 		}
@@ -129,7 +134,7 @@ func (w *webListeners) retry(ctx context.Context, addr string) net.Listener {
 // responses keep their fast ways of writing.
 type filter struct {
 	net.Listener
-	allow   []netip.Prefix
+	allow   *atomic.Pointer[[]netip.Prefix]
 	refused func(netip.Addr)
 }
 
@@ -144,7 +149,7 @@ func (f *filter) Accept() (net.Conn, error) {
 			return c, nil
 		}
 		addr := tcp.AddrPort().Addr().Unmap()
-		if syslogsrv.Contains(f.allow, addr) {
+		if syslogsrv.Contains(*f.allow.Load(), addr) {
 			return c, nil
 		}
 		f.refused(addr)

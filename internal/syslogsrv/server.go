@@ -224,10 +224,3 @@ func (s *Server) reloadTLS(changed bool, err error) {
 		s.log.Info("TLS certificate reloaded")
 	}
 }
-
-// Reload reads the TLS certificate again, whether its files changed or not.
-func (s *Server) Reload() {
-	if s.cfg.TLS != nil {
-		s.reloadTLS(true, s.cfg.TLS.Reload())
-	}
-}

@@ -73,15 +73,6 @@ func (c *Certificates) Change(files CertificateFiles) error {
 	return nil
 }
 
-// Reload reads the files, whether they changed or not. After an error the
-// former ones stay in use.
-func (c *Certificates) Reload() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.tried = c.identify()
-	return c.load()
-}
-
 // reloadChanged reads the files if one of them is not the one last tried. A
 // failure is returned once for each state of the files: certificate and key
 // are replaced one after the other, and the second brings the next attempt.
