@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 
 	"github.com/dalog-project/dalog/internal/cli"
 	"github.com/dalog-project/dalog/internal/syslogsrv"
@@ -36,6 +37,9 @@ func (f *flags) checkWorld() (wrong []error) {
 		if _, err := syslogsrv.LoadCertificates(f.certificateFiles()); err != nil {
 			wrong = append(wrong, err)
 		}
+	}
+	if _, err := newGuard(f, slog.New(slog.DiscardHandler)); err != nil {
+		wrong = append(wrong, err)
 	}
 	if _, err := findAccount(f.User); err != nil {
 		wrong = append(wrong, err)

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dalog-project/dalog/internal/access"
 	"github.com/dalog-project/dalog/internal/cli"
 	"github.com/dalog-project/dalog/internal/logstore"
 	"github.com/dalog-project/dalog/internal/syslogsrv"
@@ -21,6 +22,7 @@ var live = []string{
 	"allow", "proxy_from", "zone", "max_connections", "max_connections_per_peer",
 	"tls_cert", "tls_key", "tls_client_ca", "tls_allow_name",
 	"rotate_size", "rotate_every", "keep_count", "keep_age", "keep_bytes", "keep_free", "keep", "route",
+	"open_to", "login_from", "users", "tokens", "rights", "trust_proxy", "proxy_users", "http_name",
 	"log_level",
 }
 
@@ -33,6 +35,7 @@ type reloader struct {
 	store         *logstore.Store
 	receiver      *syslogsrv.Server
 	certs         *syslogsrv.Certificates // nil: no TLS
+	guard         *access.Guard
 	web           *webListeners
 
 	mu       sync.Mutex
@@ -75,12 +78,15 @@ func (r *reloader) reload(ctx context.Context) error {
 	return nil
 }
 
-// configure puts the configuration in force. Everything that can fail comes
-// before anything is changed.
+// configure puts the configuration in force, if nothing is wrong with it or with
+// the files that it names.
 func (r *reloader) configure() error {
 	f, inv, err := parseFlags(r.args, r.environ, io.Discard, io.Discard)
 	if err != nil {
 		return err
+	}
+	if wrong := f.checkWorld(); len(wrong) > 0 {
+		return inv.Locate(errors.Join(wrong...))
 	}
 	if r.certs != nil && f.TLSCert != "" {
 		if err := r.certs.Change(f.certificateFiles()); err != nil {
@@ -88,9 +94,11 @@ func (r *reloader) configure() error {
 		}
 		r.log.Info("TLS certificate reloaded")
 	}
+	if err := r.guard.Change(accessConfig(f, r.log)); err != nil {
+		return err
+	}
 	shareDescriptors(f, r.log)
 	r.receiver.SetRules(f.rules())
-	r.web.setAllow(flatten(f.Allow))
 	var cfg logstore.Config
 	f.keepFlags.apply(&cfg)
 	cfg.Routes = f.routes()

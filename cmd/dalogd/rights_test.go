@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -128,6 +129,22 @@ func TestBecomesUser(t *testing.T) {
 	require.Contains(t, again.err.String(), "new=false")
 	again.signal(syscall.SIGTERM)
 	again.wantExit(cli.ExitOK)
+}
+
+// Without a word about users, the log files belong to www-data where there is
+// such a user, as docassemble expects.
+func TestDefaultUser(t *testing.T) {
+	t.Parallel()
+	base := rightsFolder(t)
+	www, err := user.Lookup(defaultUser)
+	if err != nil {
+		t.Skip(err)
+	}
+	dir := filepath.Join(base, "log")
+	cmd := command("--log-dir", dir)
+	cmd.Env = append(cmd.Env, "DALOGD_USER=")
+	startIn(t, cmd)
+	require.Equal(t, www.Uid+":"+www.Gid+" 600", owners(t, dir)["docassemble.log"])
 }
 
 // A folder that a dalogd used which stayed root is taken over, and given back.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"os/signal"
@@ -40,6 +41,10 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		err = askReopen(f.stateDir(), f.Reopen.Wait)
 	case f.command == "inspect":
 		err = inspect(stdout, f)
+	case f.command == "password":
+		err = printPassword(os.Stdin, stdout, stderr, f.Password.Name)
+	case f.command == "token":
+		err = printToken(stdout, stderr, f.Token.Name)
 	default:
 		log, level := f.Logger(stderr)
 		inv.Warn(log)
@@ -85,12 +90,14 @@ func serve(ctx context.Context, f *flags, env cli.Environment, r *reloader) erro
 	if r.certs, err = loadCertificates(f); err != nil {
 		return err
 	}
+	if r.guard, err = newGuard(f, log); err != nil {
+		return err
+	}
 	receiver, webSockets, err := openReceiver(f, env, r.certs, log)
 	if err != nil {
 		return err
 	}
-	refused := func(peer netip.Addr) { receiver.Refuse(syslogsrv.ReaderRefused, peer) }
-	web, err := listenHTTP(f, webSockets, refused, log)
+	web, err := listenHTTP(f, webSockets, log)
 	if err != nil {
 		receiver.Close()
 		return err
@@ -104,11 +111,21 @@ func serve(ctx context.Context, f *flags, env cli.Environment, r *reloader) erro
 	r.receiver, r.store, r.web = receiver, store, web
 	registry := metrics(receiver, store)
 	pages := httpindex.New(httpindex.Config{
-		Logs: store, Alive: store.Err, ReadyFile: f.readyFile(),
+		Logs: store, Guard: r.guard, Alive: store.Err, ReadyFile: f.readyFile(),
 		Metrics:  promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
 		Hostname: hostname(), Logger: log,
 	})
-	registry.MustRegister(pages)
+	server := httpindex.NewServer(pages, log)
+	if r.certs != nil {
+		server.TLSConfig = r.certs.ForReaders()
+	}
+	connections := httpindex.NewConnections(f.HTTPMax, f.HTTPMaxOfPeer, r.guard.IsProxy)
+	connections.Bind(server)
+	refused := func(peer netip.Addr) { receiver.Refuse(syslogsrv.ReaderRefused, peer) }
+	web.wrap = func(l net.Listener) net.Listener {
+		return connections.Limit(&filter{l, r.guard.MayConnect, refused})
+	}
+	registry.MustRegister(pages, r.guard, connections)
 
 	// A reader of stderr that goes away is no reason to stop.
 	signal.Ignore(syscall.SIGPIPE)
@@ -117,7 +134,9 @@ func serve(ctx context.Context, f *flags, env cli.Environment, r *reloader) erro
 	defer signal.Stop(signals)
 
 	storing := start(ctx, store.Run)
-	serving := start(ctx, web.run(httpindex.NewServer(pages, log)))
+	guarding := start(ctx, r.guard.Run)
+	defer guarding.stop()
+	serving := start(ctx, web.run(server))
 	receiving := start(ctx, func(ctx context.Context) error { return receiver.Run(ctx, store) })
 	controlling := start(ctx, func(ctx context.Context) error {
 		err := serveControl(ctx, f.stateDir(), log, func() error { return r.reload(ctx) })
@@ -229,8 +248,10 @@ func announce(log *slog.Logger, receiver *syslogsrv.Server, web *webListeners) {
 	for _, e := range receiver.Bound() {
 		log.Info("listening", "kind", e.Kind(), "addr", e.Address)
 	}
-	for _, addr := range web.addrs() {
-		log.Info("listening", "kind", "http", "addr", addr)
+	for _, s := range web.sockets {
+		if s.Listener != nil {
+			log.Info("listening", "kind", s.kind(), "addr", s.Addr())
+		}
 	}
 	log.Info("ready", "version", versionText(), "pid", os.Getpid())
 }

@@ -55,7 +55,7 @@ func TestStartFailures(t *testing.T) {
 			`--syslog: "514" names no port: write HOST:PORT or :PORT, or unix:PATH; see dalogd --help`},
 		{"bad HTTP address", []string{"--http", "8080"}, cli.ExitUsage, `--http: "8080" is not HOST:PORT or :PORT; see dalogd --help`},
 		{"bad network", []string{"--allow", "10.0.0.0/33"}, cli.ExitUsage,
-			`--allow: "10.0.0.0/33" is neither a network such as 203.0.113.0/24 nor an address nor 'private'; see dalogd --help`},
+			`--allow: "10.0.0.0/33" is neither a network such as 203.0.113.0/24 nor an address nor 'private', 'any' or 'none'; see dalogd --help`},
 		{"bad zone", []string{"--zone", "10.0.0.0/8=Nowhere"}, cli.ExitUsage,
 			`--zone: "Nowhere" is not a time zone such as America/New_York; see dalogd --help`},
 		{"bad size", []string{"--max-message", "1 parsec"}, cli.ExitUsage,

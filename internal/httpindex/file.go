@@ -54,7 +54,7 @@ func (h *Handler) file(w http.ResponseWriter, r *http.Request) int {
 	if err != nil {
 		return fail(w, http.StatusBadRequest, err.Error())
 	}
-	snap, err := h.cfg.Logs.OpenFile(name)
+	snap, err := h.logs(r).OpenFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return notFound(w, r)
 	}

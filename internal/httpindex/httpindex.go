@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/dalog-project/dalog/internal/access"
 	"github.com/dalog-project/dalog/internal/logstore"
 )
 
@@ -22,25 +23,28 @@ type Logs interface {
 // Config is what a Handler needs. Only Logs is required.
 type Config struct {
 	Logs      Logs
-	Alive     func() error // why no messages are taken at present, nil if they are; must not block; nil func: never asked
-	ReadyFile string       // path that exists while the host is ready for users; "" = it always is
-	Metrics   http.Handler // answers /metrics; nil = there is none
-	Logger    *slog.Logger // requests at debug, failures to read at error; nil = nowhere
-	Hostname  string       // shown above the HTML list; "" = left out
+	Guard     *access.Guard // who may read; nil = everybody
+	Alive     func() error  // why no messages are taken at present, nil if they are; must not block; nil func: never asked
+	ReadyFile string        // path that exists while the host is ready for users; "" = it always is
+	Metrics   http.Handler  // answers /metrics; nil = there is none
+	Logger    *slog.Logger  // requests at debug, failures to read at error; nil = nowhere
+	Hostname  string        // shown above the HTML list; "" = left out
 }
 
 // Handler answers all requests. It is a [prometheus.Collector] as well; its
 // metrics are listed in metrics.go.
 type Handler struct {
-	cfg     Config
-	log     *slog.Logger
-	metrics *metrics
-	routes  http.Handler
+	cfg        Config
+	everything Logs // Config's; pages use logs(r), which is what its sender may read
+	log        *slog.Logger
+	metrics    *metrics
+	routes     http.Handler
 }
 
 // New makes the handler.
 func New(cfg Config) *Handler {
-	h := &Handler{cfg: cfg, log: cfg.Logger, metrics: newMetrics()}
+	h := &Handler{cfg: cfg, everything: cfg.Logs, log: cfg.Logger, metrics: newMetrics()}
+	h.cfg.Logs = nil // so that no page goes past logs(r)
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
 	}

@@ -47,7 +47,7 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request) int {
 	if err != nil {
 		return fail(w, http.StatusBadRequest, err.Error())
 	}
-	files, err := h.cfg.Logs.List()
+	files, err := h.logs(r).List()
 	if err != nil {
 		h.log.Error("cannot list the log files", "err", err)
 		if q.form == formHTML {

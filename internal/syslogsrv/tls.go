@@ -152,3 +152,14 @@ func nameMatches(allowed, name string) bool {
 	}
 	return strings.EqualFold(allowed, name)
 }
+
+// ForReaders is the configuration of a server that shows the same certificate,
+// and wants none of its clients. It follows what the files say.
+func (c *Certificates) ForReaders() *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			return &c.current.Load().Certificates[0], nil
+		},
+	}
+}
