@@ -62,7 +62,8 @@ func TestPeriodBegin(t *testing.T) {
 func TestRotationDue(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := &Store{cfg: Config{RotateSize: 1000, RotateEvery: Daily}}
+		s := new(Store)
+		s.rules.Store(&Config{RotateSize: 1000, RotateEvery: Daily})
 		f := newLogFile("worker.log", 0)
 		f.inode = 7
 		midnight := Daily.begin(time.Now()).AddDate(0, 0, 1)
