@@ -60,6 +60,7 @@ func Open(cfg Config) (*Forwarder, error) {
 		FromEnd:    f.cfg.FromEnd,
 		MaxLine:    f.cfg.MaxLine,
 		RotateWait: f.cfg.RotateWait,
+		TempDir:    f.cfg.StateDir,
 		Memory:     f.registry,
 		Notify:     f.tell,
 	})
@@ -187,6 +188,7 @@ func (f *Forwarder) keep(done <-chan struct{}) {
 			continue
 		case <-save.C:
 		}
+		f.registry.grown(f.tailer.Sizes())
 		err := f.registry.save()
 		if err != nil {
 			f.counters.saveFailures.Add(1)

@@ -138,6 +138,7 @@ func apply(sources map[delivery.SourceID]entry, marks map[string]int64, c tail.C
 		if old, ok := sources[k.ID]; ok && old.Position.Offset > k.Position.Offset {
 			k.Position = old.Position // confirmed since the change was made up
 		}
+		k.Size = max(k.Size, sources[k.ID].Size)
 		sources[k.ID] = entry{Known: k, Seen: seen}
 	}
 	for _, id := range c.Done {
@@ -183,6 +184,20 @@ func (r *registry) confirm(id delivery.SourceID, p delivery.Position) {
 		e.Position = p
 		r.sources[id] = e
 		r.dirty = true
+	}
+}
+
+// grown takes note of the sizes of files, so that it can be told how much is lost
+// of a file that is gone.
+func (r *registry) grown(sizes map[delivery.SourceID]int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, size := range sizes {
+		if e, ok := r.sources[id]; ok && size > e.Size {
+			e.Size = size
+			r.sources[id] = e
+			r.dirty = true
+		}
 	}
 }
 

@@ -15,7 +15,7 @@ type Stats struct {
 	DialFailures uint64
 	SaveFailures uint64 // of the registry
 	Truncated    uint64 // files whose content was replaced
-	LostBytes    uint64 // seen in truncated files and not read before
+	LostBytes    uint64 // seen in files that were truncated or vanished, and not read before
 
 	Connected   string // the server's address; empty for none
 	Open        int    // files held open

@@ -220,7 +220,7 @@ func TestReadersOfRotatedFiles(t *testing.T) {
 	require.NoError(t, err)
 	defer packed.Close()
 
-	s.cfg.Keep.Count = 1
+	s.SetRules(Config{RotateSize: int64(50 * lineBytes), Keep: Keep{Count: 1}})
 	submitNow(t, s, numbered("celery", 60, 60), 120)
 	s.keeper.kick()
 	eventually(t, func() bool { return s.Stats().Evicted == 1 }, "eviction")
@@ -331,9 +331,11 @@ func TestRotationProperty(t *testing.T) {
 		start := func(kept int) {
 			s = twinStore(t, d, cfg)
 			if kept > 0 {
-				s.cfg.Keep.Count = kept
+				fewer := cfg
+				fewer.Keep.Count = kept
+				s.SetRules(fewer)
 				s.evict(false)
-				s.cfg.Keep.Count = 0
+				s.SetRules(cfg)
 			}
 			stop = startStore(t, s)
 		}

@@ -13,10 +13,7 @@ import (
 func (s *Store) SetRules(cfg Config) {
 	s.rules.Store(&cfg)
 	s.router.setRoutes(cfg.Routes)
-	select {
-	case s.keeper.wake <- struct{}{}:
-	default:
-	}
+	s.keeper.kick()
 }
 
 // Route sends the lines of programs to a file.

@@ -90,7 +90,7 @@ func (s *Source) unread() *Source {
 		switch {
 		case o.ended, o.readErr != nil:
 			continue
-		case !o.active, o.broken:
+		case !o.active, o.broken, o.partial:
 			return o
 		}
 		if st, err := lookFile(o.file); err == nil && st.size > o.seen {
