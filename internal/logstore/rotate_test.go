@@ -86,9 +86,9 @@ func TestRotationDue(t *testing.T) {
 		time.Sleep(rotateRetry)
 		require.True(t, s.rotationDue(f, 5000))
 
-		s.cfg = Config{}
+		s.rules.Store(&Config{})
 		require.False(t, s.rotationDue(f, 1<<40))
-		s.cfg = Config{RotateEvery: Weekly} // it began on a Sunday
+		s.rules.Store(&Config{RotateEvery: Weekly}) // it began on a Sunday
 		require.True(t, s.rotationDue(f, 1))
 		require.False(t, s.rotationDue(f, 0))
 		time.Sleep(6 * 24 * time.Hour)
