@@ -37,7 +37,10 @@ type registry struct {
 	fs  vfs.FS
 	now func() time.Time
 
-	writing sync.Mutex // held while the file is written
+	// dropping, if set, is told of sources that are gone, before they are dropped.
+	dropping func([]delivery.SourceID) error
+
+	writing sync.Mutex // held while a file is written
 
 	mu      sync.Mutex // guards what follows
 	sources map[delivery.SourceID]entry
@@ -114,6 +117,11 @@ func (r *registry) Marks() map[string]int64 {
 
 // Apply implements tail.Memory.
 func (r *registry) Apply(c tail.Change) error {
+	if r.dropping != nil && len(c.Drop) > 0 {
+		if err := r.dropping(c.Drop); err != nil {
+			return err
+		}
+	}
 	r.writing.Lock()
 	defer r.writing.Unlock()
 	r.mu.Lock()
@@ -174,6 +182,13 @@ func (r *registry) Seen(ids []delivery.SourceID) {
 		}
 	}
 	r.dirty = true
+}
+
+// offset is up to where a source is confirmed.
+func (r *registry) offset(id delivery.SourceID) int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.sources[id].Position.Offset
 }
 
 // confirm moves a source's position. It is durable after the next save.

@@ -135,6 +135,9 @@ const (
 	// FileTruncated: the content before Offset is gone; a new source begins.
 	// Unread bytes were seen behind it that can no longer be read.
 	FileTruncated
+	// FileForked: the name of the source is in use for other content, as when a
+	// machine was cloned; a new one begins at Offset.
+	FileForked
 	// CopyFound: after truncation, the rest is read from the copy Name.
 	CopyFound
 	// FileLost: a file that was not read to its end is gone, and was not found

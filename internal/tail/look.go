@@ -88,6 +88,8 @@ func (t *Tailer) look(s *Source, now time.Time) {
 		s.trouble = false
 	}
 	switch {
+	case renew && s.forkAt > 0:
+		t.fork(s)
 	case renew:
 		t.renew(s)
 	case part:

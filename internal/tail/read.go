@@ -127,7 +127,7 @@ func (t *Tailer) read(s *Source) (Chunk, bool) {
 		end -= hold
 		chunk.Data = data[:end-len(last)]
 	case len(data) > t.cfg.MaxLine:
-		chunk.Data, chunk.cut = data[:CutPoint(data, t.cfg.MaxLine)], true
+		chunk.Data, chunk.cut = data[:delivery.CutPoint(data, t.cfg.MaxLine)], true
 	case s.flush && s.eof:
 		chunk.Data = data
 	case limited:

@@ -56,6 +56,8 @@ type Source struct {
 	held      bool  // what is at the offset may go on, and was not handed on for that
 	holdOver  bool  // and has waited long enough
 	ended     bool  // no longer of interest
+	parked    bool  // not to be read for now
+	forkAt    int64 // 1 + where another source is to begin in the file; 0: nowhere
 	hinted    bool  // a wake-up is set
 	readErr   error
 	older     *Source   // the file of the path before this one

@@ -8,7 +8,7 @@ import { age, duration } from "../lib/time.js";
 
 /**
  * @typedef {{host: string, program: string, file: string, last: string, every: number | null, silent: boolean}} Writer
- * @typedef {{hosts?: Writer[], sources?: any[], refused?: Record<string, number>, dropped?: number, disk?: {free: number, total: number, files: number, parts: number}, failed?: string, limited?: string}} Board
+ * @typedef {{hosts?: Writer[], sources?: {peer: string, id: string, offset: number, seen: string}[], refused?: Record<string, number>, dropped?: number, disk?: {free: number, total: number, files: number, parts: number}, failed?: string, limited?: string}} Board
  */
 
 /** @param {Board} board */
@@ -26,9 +26,10 @@ export function drawBoard(board) {
   if (silent.length) tiles.push(tile("bad", `${plural(silent.length, "writer")} silent`, silent.slice(0, 4).map((w) => `${inertText(w.host)} ${inertText(w.program)} for ${age(w.last).replace(" ago", "")}`).join(", ") + (silent.length > 4 ? ` and ${silent.length - 4} more` : "")));
   else if (writers.length) tiles.push(tile("good", "Nobody is silent", `${plural(new Set(writers.map((w) => w.host)).size, "host")}, ${plural(writers.length, "program")} that keep their rhythm`));
   else tiles.push(tile("idle", "Nobody writes yet", "Writers appear with their first line"));
-  const gaps = (board.sources || []).filter((s) => s.missing);
-  if (gaps.length) tiles.push(tile("bad", `${plural(gaps.length, "source")} with gaps`, gaps.slice(0, 3).map((s) => `${inertText(s.host || s.source)}: ${size(s.missing)} missing`).join(", ")));
-  else if (board.sources) tiles.push(tile("good", "No gaps in delivery", board.sources.length ? `${plural(board.sources.length, "source")} complete` : "No forwarder confirms ranges yet"));
+  if (board.sources?.length) {
+    const peers = new Set(board.sources.map((s) => s.peer)).size;
+    tiles.push(tile("good", "Delivery confirmed", `${plural(board.sources.length, "source")} of ${plural(peers, "sender")}: every byte up to where they stand is here`));
+  }
   const refused = Object.entries(board.refused || {}).filter(([, n]) => n > 0);
   const lost = board.dropped || 0;
   if (refused.length || lost) tiles.push(tile(lost ? "bad" : "warn", lost ? `${plural(lost, "message")} dropped` : `${count(refused.reduce((a, [, n]) => a + n, 0))} refused`, refused.map(([why, n]) => `${why}: ${count(n)}`).join(", ") || "since dalogd started"));
