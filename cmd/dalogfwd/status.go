@@ -11,6 +11,7 @@ import (
 
 	"github.com/dalog-project/dalog/internal/cli"
 	"github.com/dalog-project/dalog/internal/forwarder"
+	"github.com/dalog-project/dalog/internal/syslog"
 )
 
 // Exit codes of status, plan and check.
@@ -115,7 +116,7 @@ func printFiles(w io.Writer, files []forwarder.FileStatus, last func(*forwarder.
 		if f.Name != "" {
 			name = f.Name
 		}
-		fmt.Fprintf(t, "%s\t%s:%s\t%s\t", name, f.Program, severities[f.Severity], f.State)
+		fmt.Fprintf(t, "%s\t%s:%s\t%s\t", name, f.Program, syslog.SeverityName(f.Severity), f.State)
 		if f.Source == "" {
 			fmt.Fprint(t, "-\t-\t-\t")
 		} else {

@@ -56,6 +56,7 @@ func TestRotationMatrix(t *testing.T) {
 			args := append([]string{"--file", w.path + "=" + program}, c.args...)
 			w.write(10)
 			fwd := startDalogfwd(t, d.tcp, state, args...)
+			waitLines(t, d.path(program+".log"), w.n) // before that, rotated files are old news
 			for range *rotationRounds {
 				// Running, at work.
 				w.write(100)

@@ -82,9 +82,13 @@ type Known struct {
 	File     vfs.Identity
 	Path     string            // the followed path, not the file's present name
 	Position delivery.Position // everything before it is confirmed
+	First    delivery.Position // behind the first bytes; zero where they are not known
 	Size     int64             // the largest seen; 0 if that is not known
 	Done     bool              // rotated, read to its end, confirmed and closed
 	Packed   bool              // File is compressed; Position and Size count what it holds
+	// Of, where it is not zero, says that File is nothing but a compressed copy of
+	// that source.
+	Of delivery.SourceID
 }
 
 // Memory is what outlives the process.

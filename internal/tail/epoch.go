@@ -19,7 +19,7 @@ func (t *Tailer) renew(s *Source) {
 	found, _, complete := t.siblings(p, t.list(p.dir), nil, true)
 	match, packs, err := t.copyPacked(s, found, position)
 	for i, a := range found {
-		if !a.packed && a.known == nil && a.birth >= s.ident.Birth && s.isCopy(a, position) {
+		if !a.packed && a.known == nil && a.birth >= s.ident.Birth && s.isCopy(a) {
 			match = i
 		}
 	}
@@ -47,7 +47,7 @@ func (t *Tailer) renew(s *Source) {
 			a.drop()
 		case a.away && !p.keepsOld(a.name):
 			a.drop()
-		case a.known == nil && a.madeAt() > p.mark && (!a.packed || a.look.mtime > p.mark) && (match < 0 && position.Offset > 0 || match >= 0 && i > match):
+		case a.known == nil && a.madeAt() > p.mark && (!a.packed || a.look.mtime > p.mark) && (match < 0 && s.anchor().Offset > 0 || match >= 0 && i > match):
 			missed = append(missed, a)
 		default:
 			a.drop()
@@ -67,6 +67,9 @@ func (t *Tailer) renew(s *Source) {
 		size: s.size, peak: s.size, mtime: s.mtime, ctime: s.ctime, links: s.links,
 		file: file, cursor: &delivery.Cursor{},
 	}
+	next.first = first(file, s.size)
+	next.bare = next.first.Offset == 0
+	next.eof = next.bare
 	for _, q := range t.places {
 		if q.cur == s {
 			q.cur = next
@@ -88,11 +91,12 @@ func (t *Tailer) renew(s *Source) {
 
 // isCopy tells whether a holds what s held before its content was replaced. If
 // nothing of that was read there are no anchors, and the size must do.
-func (s *Source) isCopy(a *arrival, position delivery.Position) bool {
-	if position.Offset == 0 {
+func (s *Source) isCopy(a *arrival) bool {
+	anchor := s.anchor()
+	if anchor.Offset == 0 {
 		return s.peak > 0 && a.look.size >= s.peak
 	}
-	return holds(a.file, position)
+	return holds(a.file, anchor)
 }
 
 // holds tells whether the content of f is the one that position was taken from.
@@ -166,7 +170,7 @@ func (t *Tailer) moveTo(s *Source, copied *arrival) {
 	s.emptied = time.Time{}
 	t.mu.Unlock()
 	t.open[s.key] = s
-	k := Known{ID: s.ID, File: s.ident, Path: s.Path, Position: s.confirmed, Size: s.size, Packed: s.pack != nil}
+	k := Known{ID: s.ID, File: s.ident, Path: s.Path, Position: s.confirmed, First: s.first, Size: s.size, Packed: s.pack != nil}
 	t.change.Add = append(t.change.Add, k)
 	t.fresh = append(t.fresh, s)
 	t.cfg.Notify(Event{Kind: CopyFound, Path: s.Path, Name: s.name, Source: s.ID, Offset: s.offset()})

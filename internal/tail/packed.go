@@ -136,17 +136,21 @@ func (t *Tailer) packTargets(p *place) (targets []packTarget) {
 	for _, s := range t.sources {
 		if s.place == p && !s.ended {
 			t.mu.Lock()
-			file, position, keep := s.file, s.position(), s.confirmed.Offset
+			file, position, anchor, keep := s.file, s.position(), s.anchor(), s.confirmed.Offset
 			t.mu.Unlock()
-			targets = append(targets, packTarget{source: s, position: position, keep: keep, wanted: !holds(file, position)})
+			targets = append(targets, packTarget{source: s, position: position, anchor: anchor, keep: keep, wanted: !holds(file, anchor)})
 		}
 	}
 	for _, k := range t.known.of(p.path) {
 		if !k.Packed {
-			targets = append(targets, packTarget{known: k, position: k.Position, keep: k.Position.Offset, wanted: true})
+			targets = append(targets, targetOf(k))
 		}
 	}
 	return targets
+}
+
+func targetOf(k *Known) packTarget {
+	return packTarget{known: k, position: k.Position, anchor: k.anchor(), keep: k.Position.Offset, wanted: true}
 }
 
 // settlePacked decides about the compressed files in a view. It gives those that
@@ -164,10 +168,13 @@ func (t *Tailer) settlePacked(p *place, v *view, replaced bool) (take []*arrival
 			t.oldNews(p, a)
 			continue
 		}
+		if a.known != nil && a.known.Of != (delivery.SourceID{}) && t.settleCopy(p, v, a, &take, &pending) {
+			continue
+		}
 		targets := t.packTargets(p)
 		emptied := slices.ContainsFunc(targets, func(target packTarget) bool { return target.source != nil && target.wanted })
 		if a.known != nil {
-			targets = []packTarget{{known: a.known, position: a.known.Position, keep: a.known.Position.Offset, wanted: true}}
+			targets = []packTarget{targetOf(a.known)}
 		}
 		u, err := t.unpackFor(p, a, targets)
 		if err != nil {
@@ -196,9 +203,9 @@ func (t *Tailer) settlePacked(p *place, v *view, replaced bool) (take []*arrival
 		case m != nil && m.wanted, emptied, replaced:
 			pending = pending || !replaced // renew finds it
 		case m != nil:
-			t.packs.of[a.ident] = m.source
+			t.copyOf(p, a, m.source)
 		case t.opened(p, u) != nil:
-			t.packs.of[a.ident] = t.opened(p, u)
+			t.copyOf(p, a, t.opened(p, u))
 		case a.away && !p.keepsOld(a.name):
 		case t.packs.ours[a.ident] || a.known != nil:
 			if k := v.unread(a, u); a.known == nil && k != nil {
@@ -237,7 +244,7 @@ func (v *view) found(k *Known) bool {
 // is gone and may have become a, or nil.
 func (v *view) unread(a *arrival, u *unpacked) *Known {
 	for _, k := range v.lost {
-		if k.Position.Offset == 0 && k.File.Birth <= a.look.mtime && k.Size <= u.size {
+		if k.anchor().Offset == 0 && k.File.Birth <= a.look.mtime && k.Size <= u.size {
 			return k
 		}
 	}
@@ -279,7 +286,7 @@ func (t *Tailer) lose(p *place, k *Known) {
 // nextPart goes on in a compressed file of which all is read that was unpacked.
 func (t *Tailer) nextPart(s *Source) {
 	t.mu.Lock()
-	position, keep := s.position(), s.confirmed.Offset
+	position, anchor, keep := s.position(), s.anchor(), s.confirmed.Offset
 	t.mu.Unlock()
 	st, err := lookFile(s.pack)
 	if err != nil {
@@ -287,7 +294,7 @@ func (t *Tailer) nextPart(s *Source) {
 		return
 	}
 	a := &arrival{opened: &opened{file: s.pack, look: st, ident: s.ident}, name: s.name}
-	u, err := t.unpackFor(s.place, a, []packTarget{{source: s, position: position, keep: keep, wanted: true}})
+	u, err := t.unpackFor(s.place, a, []packTarget{{source: s, position: position, anchor: anchor, keep: keep, wanted: true}})
 	switch {
 	case err != nil && !errors.Is(err, errSpoilt):
 		s.nextLook = t.now.Add(packRetry)
@@ -321,7 +328,7 @@ func (t *Tailer) copyPacked(s *Source, found []*arrival, position delivery.Posit
 		targets := t.packTargets(s.place)
 		for i := range targets {
 			if targets[i].source == s {
-				targets[i].position, targets[i].wanted = position, true
+				targets[i].position, targets[i].anchor, targets[i].wanted = position, s.anchor(), true
 			}
 		}
 		got, err := t.unpackFor(s.place, a, targets)
@@ -343,7 +350,7 @@ func (t *Tailer) copyPacked(s *Source, found []*arrival, position delivery.Posit
 			return -1, nil, err
 		}
 		u[i] = got
-		if got.match != nil || position.Offset == 0 && s.peak > 0 && got.size >= s.peak {
+		if got.match != nil || s.anchor().Offset == 0 && s.peak > 0 && got.size >= s.peak {
 			match = i
 		}
 	}

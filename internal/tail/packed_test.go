@@ -386,7 +386,7 @@ func TestUnpack(t *testing.T) {
 			wrong := at(offset)
 			wrong.Tail++
 			u, err := unpack(f, f.Name(), []packTarget{
-				{position: at(offset), wanted: true}, {position: wrong}, {position: delivery.Position{Offset: int64(len(text)) + 1}}, {},
+				{position: at(offset), anchor: at(offset), wanted: true}, {anchor: wrong}, {anchor: delivery.Position{Offset: int64(len(text)) + 1}}, {},
 			}, dir, 1<<30)
 			require.NoError(t, err)
 			require.NotNil(t, u.match)
@@ -401,7 +401,7 @@ func TestUnpack(t *testing.T) {
 			assert.Equal(t, text[:sampleSize], u.head)
 			assert.Equal(t, text[len(text)-sampleSize:], u.last)
 			u.drop()
-			u, err = unpack(f, f.Name(), []packTarget{{position: at(offset), wanted: true}}, dir, 1000)
+			u, err = unpack(f, f.Name(), []packTarget{{position: at(offset), anchor: at(offset), wanted: true}}, dir, 1000)
 			require.NoError(t, err)
 			assert.LessOrEqual(t, u.end, offset+1000)
 			assert.True(t, u.end == offset || text[u.end-1] == '\n')

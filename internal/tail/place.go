@@ -172,5 +172,5 @@ func (t *Tailer) identifyAgain(s *Source) {
 	t.mu.Lock()
 	position := s.confirmed
 	t.mu.Unlock()
-	t.change.Add = append(t.change.Add, Known{ID: s.ID, File: ident, Path: s.Path, Position: position, Size: s.peak})
+	t.change.Add = append(t.change.Add, Known{ID: s.ID, File: ident, Path: s.Path, Position: position, First: s.first, Size: s.peak})
 }

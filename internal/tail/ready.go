@@ -10,7 +10,7 @@ type readyList struct {
 // Tailer.mu must be held.
 func (t *Tailer) offer(s *Source) {
 	switch {
-	case !s.active || s.broken || s.ended || s.parked || s.gate != nil || s.queued:
+	case !s.active || s.bare || s.broken || s.ended || s.parked || s.gate != nil || s.queued:
 		return
 	case s.busy:
 		s.again = true

@@ -134,6 +134,8 @@ func (t *Tailer) siblings(p *place, list *dirList, head *opened, all bool) (foun
 			continue
 		case k != nil && (k.Path != p.path || k.Done && (k.Packed || s.look.size <= k.Position.Offset)):
 			continue
+		case k != nil && t.packs.of[s.ident] != nil:
+			continue
 		case packed && k == nil && (s.look.mtime <= p.mark || t.packs.of[s.ident] != nil) && !all:
 			continue
 		case k == nil && away && (s.look.mtime <= t.marks[p.path+awayMark] || !p.oldDirs[filepath.Dir(path)] && !all && !(packed && search)):
