@@ -43,7 +43,7 @@ func (t *Tailer) renew(s *Source) {
 		}
 		switch {
 		case i == match:
-		case a.packed && (a.pack == nil || t.opened(p, packs[i]) != nil):
+		case a.packed && (a.pack == nil || packs[i].match != nil || t.opened(p, packs[i]) != nil):
 			a.drop()
 		case a.away && !p.keepsOld(a.name):
 			a.drop()
@@ -119,12 +119,12 @@ const (
 // before position was read.
 func judge(a *arrival, f *os.File, position delivery.Position) verdict {
 	switch {
+	case !holds(f, position):
+		return undecided
 	case isPrefix(a.file, a.look.size, f):
 		return copied
-	case holds(f, position):
-		return foreign
 	}
-	return undecided
+	return foreign
 }
 
 // isPrefix tells whether f begins with the content of copied, as far as the

@@ -2,6 +2,7 @@ package tail
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"time"
@@ -16,7 +17,11 @@ import (
 // other: the scanner does not wait for them longer than packPatience.
 const (
 	packPatience = 5 * time.Millisecond
-	packRetry    = 50 * time.Millisecond
+	packRetry    = 20 * time.Millisecond
+	// packStart is how long the files of a path wait at the start for compressed
+	// ones that are older, packWait how long they wait later.
+	packStart = 10 * time.Second
+	packWait  = time.Second
 )
 
 // packJob looks through one compressed file.
@@ -59,8 +64,12 @@ func (p *packs) take(s *Source) (file vfs.Identity, ok bool) {
 	return file, false
 }
 
-// errPending says that a compressed file is still looked through, or written.
-var errPending = errors.New("still being looked through")
+// errPending says that a compressed file is still looked through, or written:
+// that is errPartly.
+var (
+	errPending = errors.New("still being looked through")
+	errPartly  = fmt.Errorf("%w: not complete yet", errPending)
+)
 
 // unpackFor tells what the compressed file a holds. Where the error is
 // errPending it is to be asked again.
@@ -104,7 +113,7 @@ func (t *Tailer) unpackFor(p *place, a *arrival, targets []packTarget) (*unpacke
 	case errors.Is(job.err, errSpoilt):
 		// It is being written, or of no use. Which, time tells.
 		if time.Since(time.Unix(0, a.look.ctime)) < t.cfg.RotateWait {
-			return nil, errPending
+			return nil, errPartly
 		}
 	case job.retry.IsZero():
 		job.retry = t.now.Add(10 * t.cfg.Scan)
@@ -356,3 +365,52 @@ func (t *Tailer) copyPacked(s *Source, found []*arrival, position delivery.Posit
 	}
 	return match, u, nil
 }
+
+// waitForPacks tells whether what is new in a view should wait until compressed
+// files, which are older, have been looked through. That does not take long, and
+// what it finds is kept for settle.
+func (t *Tailer) waitForPacks(p *place, v *view) bool {
+	atStart := p.listed.IsZero()
+	if v.same || p.first || v.head == nil && !atStart {
+		return false
+	}
+	wait := false
+	for _, a := range v.siblings {
+		if !a.packed || a.known != nil {
+			continue
+		}
+		switch err := t.lookThrough(p, a); {
+		case errors.Is(err, errPartly):
+			wait = wait || atStart && len(v.lost) > 0
+		case errors.Is(err, errPending):
+			wait = true
+		}
+	}
+	if !wait {
+		p.packsFrom = time.Time{}
+		return false
+	}
+	if p.packsFrom.IsZero() {
+		p.packsFrom = t.now
+	}
+	limit := packWait
+	if atStart {
+		limit = packStart
+	}
+	return t.now.Sub(p.packsFrom) < limit
+}
+
+// lookThrough begins to look through a, or tells how far that is.
+func (t *Tailer) lookThrough(p *place, a *arrival) error {
+	u, err := t.unpackFor(p, a, t.packTargets(p))
+	if err == nil { // settlePacked will ask again
+		t.packs.jobs[a.ident] = &packJob{look: a.look, done: closed, result: u}
+	}
+	return err
+}
+
+var closed = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()

@@ -27,6 +27,7 @@ type place struct {
 	unsettled int                 // looks to take again, because names changed during the last
 	trouble   string              // told already
 	oldDirs   map[string]bool     // other folders that its rotated files are put into
+	packsFrom time.Time           // since when new files wait for compressed ones
 	pending   bool                // compressed files are looked through
 	// lost are sources whose files are not found, with the time that was noticed.
 	lost map[delivery.SourceID]time.Time
@@ -107,6 +108,11 @@ func (t *Tailer) check(p *place, now time.Time) {
 		t.tellUnusable(p, v.list.err)
 	} else {
 		p.trouble = ""
+	}
+	if t.waitForPacks(p, v) {
+		v.close()
+		p.due = now.Add(packRetry)
+		return
 	}
 	t.settle(p, v)
 	if v.same {

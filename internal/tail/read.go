@@ -90,7 +90,7 @@ func (t *Tailer) read(s *Source) (Chunk, bool) {
 		got += n
 	}
 	data := t.buf[len(last):got]
-	if n := s.first.Offset; start == 0 && n > 0 && (int64(len(data)) < n || delivery.Anchor(data[:n]) != s.first.Head) {
+	if n := s.first.Offset; start == 0 && n > 0 && !limited && (int64(len(data)) < n || delivery.Anchor(data[:n]) != s.first.Head) {
 		return t.broke(s)
 	}
 	if start == 0 && len(data) > 0 && data[0] == 0 {
