@@ -3,6 +3,7 @@ package tail
 import (
 	"bytes"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/dalog-project/dalog/internal/delivery"
@@ -36,8 +37,16 @@ func (t *Tailer) renew(s *Source) {
 	if match >= 0 && found[match].away {
 		t.keepsOld(p, found[match].name)
 	}
+	short := -1
+	if match < 0 {
+		short = s.shortCopy(found, packs)
+	}
 	var missed []*arrival
 	for i, a := range found {
+		if i == short {
+			t.passOver(p, a, packs[i])
+			continue
+		}
 		if a.packed && packs[i] != nil {
 			a.hold(packs[i])
 		}
@@ -47,7 +56,7 @@ func (t *Tailer) renew(s *Source) {
 			a.drop()
 		case a.away && !p.keepsOld(a.name):
 			a.drop()
-		case a.known == nil && a.madeAt() > p.mark && (!a.packed || a.look.mtime > p.mark) && (match < 0 && s.anchor().Offset > 0 || match >= 0 && i > match):
+		case a.known == nil && a.madeAt() > p.mark && (!a.packed || a.look.mtime > p.mark) && (match < 0 && i > short && s.anchor().Offset > 0 || match >= 0 && i > match):
 			missed = append(missed, a)
 		default:
 			a.drop()
@@ -87,6 +96,37 @@ func (t *Tailer) renew(s *Source) {
 	}
 	t.add(next)
 	t.enter(next)
+}
+
+// shortCopy finds the copy of what s held that has less than was read of s: lines
+// that are written between copying and emptying are only in the file. It is the
+// oldest one that begins alike; -1 for none.
+func (s *Source) shortCopy(found []*arrival, packs []*unpacked) int {
+	if s.first.Offset == 0 {
+		return -1
+	}
+	offset := s.offset()
+	return slices.IndexFunc(found, func(a *arrival) bool {
+		if a.known != nil || a.madeAt() < s.ident.Birth {
+			return false
+		}
+		if a.packed {
+			u := packs[slices.Index(found, a)]
+			return u != nil && u.size < offset && u.size >= s.first.Offset && delivery.Anchor(u.head[:s.first.Offset]) == s.first.Head
+		}
+		return a.look.size < offset && holds(a.file, s.first)
+	})
+}
+
+// passOver leaves a file alone of which nothing is to be read.
+func (t *Tailer) passOver(p *place, a *arrival, u *unpacked) {
+	if !a.packed {
+		t.oldNews(p, a)
+		return
+	}
+	t.donePacked(p, nil, a, u.size)
+	u.drop()
+	a.file.Close()
 }
 
 // isCopy tells whether a holds what s held before its content was replaced. If

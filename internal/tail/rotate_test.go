@@ -301,6 +301,38 @@ func TestRotation(t *testing.T) {
 			r.look()
 			r.want("a", "b", "c", "d", "e")
 		}},
+		{"copied, written to and read, truncated", func(r *rig) {
+			r.append("app.log", "a\n")
+			r.look()
+			r.copy("app.log", "app.log.1")
+			r.append("app.log", "in between\n")
+			r.look() // reads on; nothing is known of the copy
+			r.want("a", "in between")
+			r.truncate("app.log")
+			r.append("app.log", "b\n")
+			r.look()
+			r.want("b")
+		}},
+		{"copied unseen, written to and read, truncated", func(r *rig) {
+			r.append("app.log", "a\n")
+			r.look()
+			r.append("app.log", "in between\n")
+			r.step(time.Second)
+			r.read()
+			require.NoError(r.t, os.WriteFile(r.path("app.log.1"), []byte("a\n"), 0o600))
+			r.truncate("app.log")
+			r.append("app.log", "b\n")
+			r.look()
+			r.want("a", "in between", "b")
+			r.append("app.log", "c\n")
+			r.rename("app.log.1", "app.log.2")
+			r.pack("app.log.2")
+			r.copy("app.log", "app.log.1")
+			r.truncate("app.log")
+			r.append("app.log", "d\n")
+			r.look()
+			r.want("c", "d")
+		}},
 		{"copied and kept", func(r *rig) {
 			r.append("app.log", "a\n")
 			r.look()
