@@ -52,7 +52,7 @@ func (t *Tailer) renew(s *Source) {
 		}
 		switch {
 		case i == match:
-		case a.packed && (a.pack == nil || packs[i].match != nil || t.opened(p, packs[i]) != nil):
+		case a.packed && (a.pack == nil || packs[i].match != nil || packs[i].isBeside(found) || t.opened(p, packs[i]) != nil):
 			a.drop()
 		case a.away && !p.keepsOld(a.name):
 			a.drop()

@@ -213,6 +213,8 @@ func (t *Tailer) settlePacked(p *place, v *view, replaced bool) (take []*arrival
 			pending = pending || !replaced // renew finds it
 		case m != nil:
 			t.copyOf(p, a, m.source)
+		case u.isBeside(v.siblings):
+			pending = true // until that one is open
 		case t.opened(p, u) != nil:
 			t.copyOf(p, a, t.opened(p, u))
 		case a.away && !p.keepsOld(a.name):
@@ -258,6 +260,14 @@ func (v *view) unread(a *arrival, u *unpacked) *Known {
 		}
 	}
 	return nil
+}
+
+// isBeside tells whether what was unpacked is in one of the other files, too: the
+// one that is just being compressed.
+func (u *unpacked) isBeside(files []*arrival) bool {
+	return slices.ContainsFunc(files, func(a *arrival) bool {
+		return !a.packed && a.look.size >= u.size && bytesAt(a.file, u.head, 0) && bytesAt(a.file, u.last, u.size-int64(len(u.last)))
+	})
 }
 
 // opened gives the open source of p of whose content what was unpacked is the

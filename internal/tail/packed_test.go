@@ -203,6 +203,46 @@ func TestPacked(t *testing.T) {
 			r.look()
 			r.want("a", "b", "c", "d")
 		}},
+		{"being packed while it is found", func(r *rig) {
+			r.append("app.log", "a\n")
+			r.look()
+			r.rename("app.log", "app.log.1")
+			r.append("app.log", "b\n")
+			r.rename("app.log.1", "app.log.2")
+			r.rename("app.log", "app.log.1")
+			r.append("app.log", "c\n")
+			require.NoError(r.t, os.Link(r.path("app.log.1"), r.path("keep")))
+			r.pack("app.log.1")
+			r.rename("keep", "app.log.1") // gzip removes it a moment later
+			r.look()
+			r.want("a", "b", "c")
+			r.remove("app.log.1")
+			r.look()
+			r.restart()
+			r.look()
+			r.want()
+		}},
+		{"copied, truncated and being packed while it is found", func(r *rig) {
+			r.append("app.log", "a\n")
+			r.look()
+			for i := range 2 {
+				r.append("app.log", fmt.Sprintf("b%d\n", i))
+				if i > 0 {
+					r.rename("app.log.1.gz", "app.log.2.gz")
+				}
+				r.copy("app.log", "app.log.1")
+				r.copy("app.log.1", "keep")
+				r.truncate("app.log")
+				r.pack("app.log.1")
+				r.rest()
+			}
+			r.rename("keep", "app.log.1")
+			r.append("app.log", "c\n")
+			r.look()
+			r.remove("app.log.1")
+			r.look()
+			r.want("a", "b0", "b1", "c")
+		}},
 		{"away in the middle of a packed file", func(r *rig) {
 			r.append("app.log", "a\n")
 			r.look()
