@@ -27,7 +27,7 @@ func (h *Handler) newRouter() http.Handler {
 		if h.cfg.Guard != nil {
 			r.Use(h.cfg.Guard.Handler)
 		}
-		list := h.page("list", h.list)
+		list := h.page("list", coded(h.list))
 		file := h.page("file", h.file)
 
 		// docassemble's Logs page, curl, browsers.
@@ -40,8 +40,8 @@ func (h *Handler) newRouter() http.Handler {
 		}
 
 		// What browsers and crawlers fetch besides.
-		read(r, stylePath, h.page("asset", serveAsset(style)))
-		read(r, "/favicon.ico", h.page("asset", serveAsset(icon)))
+		read(r, stylePath, h.page("asset", coded(serveAsset(style))))
+		read(r, "/favicon.ico", h.page("asset", coded(serveAsset(icon))))
 		read(r, "/robots.txt", h.page("asset", serveAsset(robots)))
 	})
 	return r
