@@ -18,6 +18,10 @@ type Logs interface {
 	// its own; the caller closes it. A name that List would not give is
 	// fs.ErrNotExist.
 	OpenFile(name string) (*logstore.Snapshot, error)
+	// OpenText opens one of them with its closed parts, to look for lines; the
+	// caller closes it. The same names are fs.ErrNotExist; what has no lines is
+	// logstore.ErrNotText.
+	OpenText(name string) (*logstore.Text, error)
 }
 
 // Config is what a Handler needs. Only Logs is required.
@@ -29,6 +33,7 @@ type Config struct {
 	Metrics   http.Handler  // answers /metrics; nil = there is none
 	Logger    *slog.Logger  // requests at debug, failures to read at error; nil = nowhere
 	Hostname  string        // shown above the HTML list; "" = left out
+	Limits    Limits        // on searches
 }
 
 // Handler answers all requests. It is a [prometheus.Collector] as well; its
@@ -39,6 +44,9 @@ type Handler struct {
 	log        *slog.Logger
 	metrics    *metrics
 	routes     http.Handler
+
+	limits   Limits
+	searches chan struct{} // has a token for each search under way
 }
 
 // New makes the handler.
@@ -51,6 +59,8 @@ func New(cfg Config) *Handler {
 	if h.cfg.Alive == nil {
 		h.cfg.Alive = func() error { return nil }
 	}
+	h.limits = cfg.Limits.withDefaults()
+	h.searches = make(chan struct{}, h.limits.Searches)
 	h.routes = h.newRouter()
 	return h
 }

@@ -48,3 +48,10 @@ func (f filtered) OpenFile(name string) (*logstore.Snapshot, error) {
 	}
 	return f.logs.OpenFile(name)
 }
+
+func (f filtered) OpenText(name string) (*logstore.Text, error) {
+	if !f.reader.May(name) {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
+	return f.logs.OpenText(name)
+}

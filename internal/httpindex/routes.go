@@ -35,6 +35,10 @@ func (h *Handler) newRouter() http.Handler {
 		read(r, "/listlog", list)
 		read(r, "/*", listOrFile(list, file))
 
+		// Lines of several files.
+		read(r, "/search", h.page("search", h.search))
+		read(r, "/histogram", h.page("histogram", h.histogram))
+
 		if h.cfg.Metrics != nil {
 			read(r, "/metrics", h.forAllRights(h.cfg.Metrics))
 		}
@@ -54,7 +58,7 @@ func read(r chi.Router, pattern string, page http.Handler) {
 
 // reserved are the names at the top that are pages and never files.
 var reserved = map[string]bool{
-	"listlog": true, "healthz": true, "readyz": true, "metrics": true, "robots.txt": true, "favicon.ico": true,
+	"search": true, "histogram": true, "listlog": true, "healthz": true, "readyz": true, "metrics": true, "robots.txt": true, "favicon.ico": true,
 }
 
 // listOrFile sends paths that end in a slash to the list, as the log servers

@@ -42,7 +42,7 @@ func TestCheckpointRoundTrip(t *testing.T) {
 	t.Parallel()
 	id := vfs.Identity{Handle: "handle", Inode: 7, Birth: 1 << 60}
 	c := checkpoint{
-		store: [16]byte{1}, lsn: 99, lock: id, next: 3,
+		store: [16]byte{1}, lsn: 99, self: id, next: 3,
 		files:   []fileEntry{{1, "a.log", placement{id, 5, 6, 7, 8}}, {2, "b.log", placement{}}},
 		sources: []sourceEntry{{testKey, Position{9, 10, 11}}},
 	}

@@ -281,6 +281,7 @@ func TestReadWhileRotating(t *testing.T) {
 	cancel()
 	readers.Wait()
 	settled(t, s, n)
+	eventually(t, func() bool { return s.Stats().Parts <= 5 }, "the removal of the oldest")
 	requireWhole(t, s, n)
 }
 

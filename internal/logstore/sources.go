@@ -34,6 +34,9 @@ type Range struct {
 	Before uint32  // anchor at Start
 	Ends   []int64 // by message: the offset at which it ends, ascending
 	After  uint32  // anchor at the last of Ends
+	// Begin lets a source that the Store does not know begin at Start: its sender
+	// knows that the Store is a new one (Store.ID).
+	Begin bool
 }
 
 func (r *Range) end() int64 {
@@ -116,12 +119,15 @@ func (s *Store) SubmitRange(ctx context.Context, received time.Time, r Range, ms
 	if err := s.budget.acquire(ctx, charge); err != nil {
 		return err
 	}
-	src := s.sources.lock(r.Key, r.Start == 0)
+	src := s.sources.lock(r.Key, r.Start == 0 || r.Begin)
 	if src == nil {
 		s.budget.adjust(-charge)
 		return &PositionError{Key: r.Key, Start: r.Start}
 	}
 	defer src.mu.Unlock()
+	if r.Begin && src.accepted.to == 0 {
+		src.accepted = advance{key: r.Key, to: r.Start, anchor: r.Before}
+	}
 	if err := r.check(src.accepted); err != nil {
 		s.budget.adjust(-charge)
 		return err

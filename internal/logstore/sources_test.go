@@ -101,6 +101,29 @@ func TestSources(t *testing.T) {
 	require.NoError(t, s.Close())
 }
 
+// A sender that knows the Store for a new one lets its source begin where it is.
+func TestSourceThatBeginsLater(t *testing.T) {
+	t.Parallel()
+	s := twinStore(t, vfstest.New(vfstest.Options{}), Config{})
+	send := func(first, last int, begin bool) error {
+		r, msgs := testRange(first, last)
+		r.Begin = begin
+		return s.SubmitRange(t.Context(), testTime, r, msgs, nil)
+	}
+	var refusal *PositionError
+	require.ErrorAs(t, send(5, 6, false), &refusal)
+	require.NoError(t, send(5, 6, true))
+	require.ErrorAs(t, send(7, 8, true), &refusal, "it is known by now")
+	require.EqualValues(t, 60, refusal.Committed)
+	require.NoError(t, send(4, 7, false), "the first two are left out")
+	_, err := s.commitStep(t.Context())
+	require.NoError(t, err)
+	p, ok := s.Position(testKey)
+	require.True(t, ok)
+	require.EqualValues(t, 70, p.Offset)
+	require.EqualValues(t, 2, s.Stats().Messages)
+}
+
 func TestRangeTooLarge(t *testing.T) {
 	t.Parallel()
 	s := twinStore(t, vfstest.New(vfstest.Options{}), Config{segmentSize: 8 << 10})

@@ -23,7 +23,7 @@ import (
 // without a gap but where a connection ended. No line is damaged, and there
 // is nothing in the files that nobody sent.
 type law struct {
-	gaps     bool // acknowledged lines may be missing; they are counted
+	gaps     bool // acknowledged lines may be missing, and lines of dalogd's may say so; they are counted
 	headless bool // the same for those before the first that is there of a source in a file
 	others   bool // lines of other sources are let pass
 }
@@ -33,6 +33,7 @@ type account struct {
 	files, lines           int
 	lost, duplicated       int
 	repeated               int // lines there more than once that were also sent more than once
+	marks                  int // lines that say that others were lost
 	gone                   int // lines before the first of a source in a file
 	disordered, unreadable int
 	problems               []string
@@ -45,8 +46,12 @@ func (a *account) problem(format string, args ...any) {
 }
 
 func (a *account) String() string {
-	return fmt.Sprintf("%d lines in %d files, lost %d, duplicated %d (and %d sent again and stored twice), out of order %d, unreadable %d",
+	text := fmt.Sprintf("%d lines in %d files, lost %d, duplicated %d (and %d sent again and stored twice), out of order %d, unreadable %d",
 		a.lines, a.files, a.lost, a.duplicated, a.repeated, a.disordered, a.unreadable)
+	if a.marks > 0 {
+		text += fmt.Sprintf(", said to be lost in %d places", a.marks)
+	}
+	return text
 }
 
 // audit reads all files of the load's programs below dir and accounts for
@@ -124,6 +129,10 @@ func (l *load) auditFile(dir, program string, rule law, seen [][]uint16, a *acco
 		for number := 1; len(data) > 0; number++ {
 			line, rest, _ := bytes.Cut(data, []byte("\n"))
 			data = rest
+			if rule.gaps && (bytes.HasPrefix(line, []byte("dalog: ")) || bytes.HasPrefix(line, []byte("..")) || bytes.HasSuffix(line, []byte(" [dalog: truncated]")) || bytes.Equal(line, []byte("."))) {
+				a.marks++
+				continue
+			}
 			source, seq, err := parseLine(line)
 			source -= l.first
 			if rule.others && (source < 0 || source >= len(l.sources)) {
