@@ -47,6 +47,7 @@ type Handler struct {
 
 	limits   Limits
 	searches chan struct{} // has a token for each search under way
+	archives chan struct{} // and for each archive
 }
 
 // New makes the handler.
@@ -61,6 +62,7 @@ func New(cfg Config) *Handler {
 	}
 	h.limits = cfg.Limits.withDefaults()
 	h.searches = make(chan struct{}, h.limits.Searches)
+	h.archives = make(chan struct{}, maxAtOnce)
 	h.routes = h.newRouter()
 	return h
 }

@@ -36,8 +36,11 @@ func (h *Handler) newRouter() http.Handler {
 		read(r, "/*", listOrFile(list, file))
 
 		// Lines of several files.
-		read(r, "/search", h.page("search", h.search))
-		read(r, "/histogram", h.page("histogram", h.histogram))
+		read(r, "/search", h.page("search", coded(h.search)))
+		archive := h.page("archive", h.archive)
+		read(r, zipPath, archive)
+		read(r, tarPath, archive)
+		read(r, "/histogram", h.page("histogram", coded(h.histogram)))
 
 		if h.cfg.Metrics != nil {
 			read(r, "/metrics", h.forAllRights(h.cfg.Metrics))
@@ -58,7 +61,7 @@ func read(r chi.Router, pattern string, page http.Handler) {
 
 // reserved are the names at the top that are pages and never files.
 var reserved = map[string]bool{
-	"search": true, "histogram": true, "listlog": true, "healthz": true, "readyz": true, "metrics": true, "robots.txt": true, "favicon.ico": true,
+	"archive.zip": true, "archive.tar.zst": true, "openapi.yaml": true, "search": true, "histogram": true, "listlog": true, "healthz": true, "readyz": true, "metrics": true, "robots.txt": true, "favicon.ico": true,
 }
 
 // listOrFile sends paths that end in a slash to the list, as the log servers
