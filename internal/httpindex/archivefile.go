@@ -18,7 +18,7 @@ import (
 )
 
 // maxHeld is how much of the chosen lines of a file is held in memory.
-const maxHeld = 4 << 20
+const maxHeld = 1 << 20
 
 // archiving is an archive that is being made.
 type archiving struct {
