@@ -40,7 +40,7 @@ func TestCoding(t *testing.T) {
 		many.files = append(many.files, logstore.FileInfo{Name: fmt.Sprintf("program%03d.log", i), Size: 7})
 	}
 	base := serve(t, Config{Logs: many})
-	for _, path := range []string{"/", "/?format=json", "/?format=html", "/-/style.css"} {
+	for _, path := range []string{"/", "/?format=json", "/?format=html", assetsPath + assetsVersion + "/css/base.css"} {
 		_, want := get(t, base+path)
 		require.Greater(t, len(want), minCoded)
 		for _, c := range []struct{ accept, coding string }{

@@ -37,17 +37,24 @@ func (h *Handler) newRouter() http.Handler {
 
 		// Lines of several files.
 		read(r, "/search", h.page("search", coded(h.search)))
+		read(r, "/histogram", h.page("histogram", coded(h.histogram)))
+		read(r, "/errors", h.page("errors", coded(h.errors)))
+		read(r, "/board", h.page("board", coded(h.board)))
 		archive := h.page("archive", h.archive)
 		read(r, zipPath, archive)
 		read(r, tarPath, archive)
-		read(r, "/histogram", h.page("histogram", coded(h.histogram)))
+
+		// The pages of a person.
+		read(r, "/-/view", h.page("page", coded(h.view)))
+		read(r, "/-/plain", h.page("page", coded(h.plain)))
+		read(r, "/-/errors", h.page("page", coded(h.errorsPage)))
 
 		if h.cfg.Metrics != nil {
 			read(r, "/metrics", h.forAllRights(h.cfg.Metrics))
 		}
 
 		// What browsers and crawlers fetch besides.
-		read(r, stylePath, h.page("asset", coded(serveAsset(style))))
+		read(r, assetsPath+"*", h.page("asset", coded(h.pageAsset)))
 		read(r, "/favicon.ico", h.page("asset", coded(serveAsset(icon))))
 		read(r, "/robots.txt", h.page("asset", serveAsset(robots)))
 	})
@@ -61,7 +68,8 @@ func read(r chi.Router, pattern string, page http.Handler) {
 
 // reserved are the names at the top that are pages and never files.
 var reserved = map[string]bool{
-	"archive.zip": true, "archive.tar.zst": true, "openapi.yaml": true, "search": true, "histogram": true, "listlog": true, "healthz": true, "readyz": true, "metrics": true, "robots.txt": true, "favicon.ico": true,
+	"archive.zip": true, "archive.tar.zst": true,
+	"search": true, "histogram": true, "errors": true, "board": true, "listlog": true, "healthz": true, "readyz": true, "metrics": true, "robots.txt": true, "favicon.ico": true,
 }
 
 // listOrFile sends paths that end in a slash to the list, as the log servers

@@ -280,20 +280,23 @@ func (s *scan) matcher(off int64) *matcher {
 	return m
 }
 
-// timeBefore is the time of the last line before off, or minTime.
+// timeBefore is the time of the last line before off that has one, or minTime.
 func (s *scan) timeBefore(m *matcher, off int64) int64 {
 	var b block
-	for size := int64(4 << 10); size <= carryBack; size *= 4 {
+	size := int64(4 << 10)
+	for stop := off - carryBack; off > stop; {
 		i := s.t.find(off - 1)
 		if i == len(s.t.sections) || off-1 < s.t.sections[i].start {
 			break
 		}
-		if s.t.read(i, max(off-size, s.t.sections[i].start), off, &b) != nil {
+		low := max(off-size, s.t.sections[i].start)
+		if s.t.read(i, low, off, &b) != nil {
 			break
 		}
 		if at, ok := m.lastTime(b.text); ok {
 			return at
 		}
+		off, size = low, 4*size
 	}
 	return minTime
 }
