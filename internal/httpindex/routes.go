@@ -44,6 +44,8 @@ func (h *Handler) newRouter() http.Handler {
 		read(r, zipPath, archive)
 		read(r, tarPath, archive)
 
+		read(r, "/openapi.yaml", h.page("openapi", coded(h.openapi)))
+
 		// The pages of a person.
 		read(r, "/-/view", h.page("page", coded(h.view)))
 		read(r, "/-/plain", h.page("page", coded(h.plain)))
@@ -68,7 +70,7 @@ func read(r chi.Router, pattern string, page http.Handler) {
 
 // reserved are the names at the top that are pages and never files.
 var reserved = map[string]bool{
-	"archive.zip": true, "archive.tar.zst": true,
+	"archive.zip": true, "archive.tar.zst": true, "openapi.yaml": true,
 	"search": true, "histogram": true, "errors": true, "board": true, "listlog": true, "healthz": true, "readyz": true, "metrics": true, "robots.txt": true, "favicon.ico": true,
 }
 
