@@ -112,6 +112,7 @@ func serve(ctx context.Context, f *flags, env cli.Environment, log *slog.Logger)
 		Logs: store, Guard: guard, Alive: store.Err, ReadyFile: f.readyFile(),
 		Metrics:  promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
 		Hostname: hostname(), Logger: log,
+		Intake: intake(receiver, store, f.LogDir),
 	})
 	server := httpindex.NewServer(pages, log)
 	if certs != nil {

@@ -60,7 +60,7 @@ func (c *chunk) find(text *logstore.Text, f *follower, from, to int64) {
 	q := f.query
 	q.From, q.To = from, to
 	now := time.Now()
-	lines := newLineWriter(&q, now)
+	lines := newLineWriter(&search{Query: q, cut: f.cut}, now)
 	at := int64(0)
 	res, err := text.Scan(context.Background(), q, func(found *logstore.Found) error {
 		start := len(c.buf)

@@ -23,7 +23,7 @@ const (
 
 // Parameters of a page that shows lines, and of a file.
 var (
-	showNames = []string{"n", "limit", "direction", "context", "before", "after", "events", "format"}
+	showNames = []string{"n", "limit", "direction", "context", "before", "after", "events", "format", "cut"}
 	fileNames = slices.Concat([]string{"n", "download"}, showNames[1:], []string{"from", "to", "follow"}, filterNames)
 )
 
@@ -31,6 +31,7 @@ var (
 type search struct {
 	logstore.Query
 	json bool
+	cut  int // bytes of a line that JSON has at most; 0 = all
 }
 
 // parseSearch reads the parameters of filterNames and showNames.
@@ -75,9 +76,19 @@ func parseSearch(r *http.Request, values url.Values, now time.Time) (s search, e
 		return s, err
 	}
 	s.Before, s.After = int(before), int(after)
-	s.Events, err = parseSwitch(values, "events")
+	if s.Events, err = parseSwitch(values, "events"); err != nil {
+		return s, err
+	}
+	cut, err := parseNumber(values, "cut", "a number of bytes", minCut, math.MaxInt32, 0)
+	if err == nil && cut > 0 && !s.json {
+		err = errors.New("cut= goes with format=json: text has lines whole")
+	}
+	s.cut = int(cut)
 	return s, err
 }
+
+// minCut is the least that a line is cut to: its header fits.
+const minCut = 1024
 
 // find answers GET /NAME with parameters that choose lines.
 func (h *Handler) find(w http.ResponseWriter, r *http.Request, name string, values url.Values) int {
@@ -121,7 +132,7 @@ func (h *Handler) find(w http.ResponseWriter, r *http.Request, name string, valu
 		return http.StatusOK
 	}
 	out := newStream(w)
-	lines := newLineWriter(&q.Query, now)
+	lines := newLineWriter(&q, now)
 	if q.json {
 		_ = out.append(func(buf []byte) []byte {
 			buf = append(buf, `{"file":`...)

@@ -3,6 +3,7 @@ package httpindex
 import (
 	"context"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"net/url"
@@ -18,8 +19,10 @@ import (
 const (
 	heartbeat = 15 * time.Second
 	// maxLag is how far a follower that was at the end once may be behind it. Past
-	// that it goes on at the end, and is told what it has missed.
+	// that it goes on near the end, and is told what it has missed.
 	maxLag = 16 << 20
+	// lagRest is how many of the last bytes it gets all the same.
+	lagRest = 256 << 10
 	// relist is how often one who follows all files looks for new ones.
 	relist = 5 * time.Second
 )
@@ -39,6 +42,7 @@ type follower struct {
 	form  followForm
 	key   string // the same for all who want the same, see chunkKey
 	query logstore.Query
+	cut   int // as in search
 	limit int
 	hits  int
 
@@ -131,13 +135,18 @@ func (h *Handler) newFollower(r *http.Request, values url.Values) (*follower, er
 		return nil, err
 	}
 	f.query = q
+	cut, err := parseNumber(values, "cut", "a number of bytes", minCut, math.MaxInt32, 0)
+	if err != nil {
+		return nil, err
+	}
+	f.cut = int(cut)
 	limit, err := parseNumber(values, "limit", "a number of lines", 1, maxTextHits, 0)
 	if err != nil {
 		return nil, err
 	}
 	f.limit = int(limit)
 	key := url.Values{}
-	for _, name := range filterNames {
+	for _, name := range append([]string{"cut"}, filterNames...) {
 		if values.Has(name) {
 			key[name] = values[name]
 		}
@@ -390,7 +399,11 @@ func (f *follower) next(file *followed) (c *chunk, more bool, cost int, err erro
 		// A place that this file never had: another one stood here.
 		f.gap(file, file.pos, start, "replaced")
 	case file.live && end-file.pos > maxLag:
-		f.gap(file, file.pos, end, "slow")
+		to, err := text.LineFrom(end - lagRest)
+		if err != nil {
+			return nil, false, 0, err
+		}
+		f.gap(file, file.pos, to, "slow")
 	}
 	if file.pos == end {
 		file.live = true

@@ -34,6 +34,7 @@ type Config struct {
 	Metrics   http.Handler  // answers /metrics; nil = there is none
 	Logger    *slog.Logger  // requests at debug, failures to read at error; nil = nowhere
 	Hostname  string        // shown above the HTML list; "" = left out
+	Intake    func() Intake // what the board shows besides the files; nil = nothing
 	Limits    Limits        // on searches
 }
 
@@ -47,6 +48,7 @@ type Handler struct {
 	routes     http.Handler
 
 	limits   Limits
+	rhythms  rhythms
 	searches chan struct{} // has a token for each search under way
 
 	tails     tails

@@ -15,10 +15,11 @@ const maxMatches = 100
 type lineWriter struct {
 	reader   *logstore.LineReader
 	patterns []*logstore.Pattern // whose places are shown
+	cut      int                 // bytes of a line that are shown; 0 = all
 }
 
-func newLineWriter(q *logstore.Query, now time.Time) *lineWriter {
-	w := &lineWriter{reader: logstore.NewLineReader(q.Zone, now)}
+func newLineWriter(q *search, now time.Time) *lineWriter {
+	w := &lineWriter{reader: logstore.NewLineReader(q.Zone, now), cut: q.cut}
 	if !q.Invert {
 		w.patterns = q.Grep
 	}
@@ -31,9 +32,17 @@ func newLineWriter(q *logstore.Query, now time.Time) *lineWriter {
 //	 "level":"error","guessed":false,"text":"...","raw":"...","hit":true,"matches":[[3,9]]}
 //
 // time is there where the line has one, pid where there is one, event where it is
-// not the line itself, matches where patterns were asked for.
+// not the line itself, matches where patterns were asked for, cut, the length of
+// the whole line, where raw and text are not whole.
 func (w *lineWriter) append(buf []byte, file string, f *logstore.Found) []byte {
-	c := w.reader.Columns(f.Raw)
+	raw := f.Raw
+	if w.cut > 0 && len(raw) > w.cut {
+		raw = raw[:w.cut]
+		for !utf8.RuneStart(f.Raw[len(raw)]) && len(raw) > w.cut-utf8.UTFMax {
+			raw = raw[:len(raw)-1]
+		}
+	}
+	c := w.reader.Columns(raw)
 	level, guessed := logstore.LevelOf(c.Program, c.Text)
 	buf = append(buf, `{"file":`...)
 	buf = appendJSONString(buf, file)
@@ -61,7 +70,11 @@ func (w *lineWriter) append(buf []byte, file string, f *logstore.Found) []byte {
 	buf = append(buf, `,"text":`...)
 	buf = appendJSONBytes(buf, c.Text)
 	buf = append(buf, `,"raw":`...)
-	buf = appendJSONBytes(buf, f.Raw)
+	buf = appendJSONBytes(buf, raw)
+	if len(raw) < len(f.Raw) {
+		buf = append(buf, `,"cut":`...)
+		buf = strconv.AppendInt(buf, int64(len(f.Raw)), 10)
+	}
 	buf = append(buf, `,"hit":`...)
 	buf = strconv.AppendBool(buf, f.Hit)
 	if f.Event != f.Offset {
@@ -69,7 +82,7 @@ func (w *lineWriter) append(buf []byte, file string, f *logstore.Found) []byte {
 		buf = strconv.AppendInt(buf, f.Event, 10)
 	}
 	if f.Hit && len(w.patterns) > 0 {
-		buf = w.appendMatches(buf, f.Raw)
+		buf = w.appendMatches(buf, raw)
 	}
 	return append(buf, '}')
 }

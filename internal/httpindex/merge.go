@@ -14,6 +14,8 @@ type source struct {
 	q    logstore.Query
 	none bool  // nothing is asked of it
 	next int64 // where to go on
+	low  int64 // where its first line began that was handed over, -1 if none was
+	high int64 // where the last one ended that it had
 
 	pull   func() (*logstore.Found, bool)
 	stop   func()
@@ -26,7 +28,7 @@ type source struct {
 // newSource makes the source of t. from is where the query goes on, -1 where
 // it begins.
 func newSource(t *logstore.Text, q logstore.Query, from int64) *source {
-	s := &source{text: t, q: q}
+	s := &source{text: t, q: q, low: -1, high: -1}
 	switch {
 	case q.Backward && from >= 0:
 		s.q.To = from
@@ -40,6 +42,22 @@ func newSource(t *logstore.Text, q logstore.Query, from int64) *source {
 		s.none = from >= t.End()
 	}
 	return s
+}
+
+// before and after are the places between which lie the lines that were handed
+// over: of each source, where one goes back from, and where one goes on.
+func (s *source) before() int64 {
+	if s.low >= 0 {
+		return s.low
+	}
+	return s.next
+}
+
+func (s *source) after() int64 {
+	if s.high >= 0 {
+		return s.high
+	}
+	return s.next
 }
 
 // start begins the scan.
@@ -154,10 +172,13 @@ func (m *merger) first(emit func(string, *logstore.Found) error) (res logstore.R
 				break
 			}
 		}
+		if s.low < 0 {
+			s.low = s.head.Offset
+		}
 		if err := emit(s.text.Name, s.head); err != nil {
 			return res, err
 		}
-		s.next = s.head.End
+		s.next, s.high = s.head.End, s.head.End
 		if err := s.advance(m.lines); err != nil {
 			return res, err
 		}
@@ -184,6 +205,7 @@ func (m *merger) last(emit func(string, *logstore.Found) error) (res logstore.Re
 			hits = append(hits, gone+len(ring))
 		}
 		ring = append(ring, kept{s, f})
+		s.high = f.End
 		if len(hits) > m.q.Limit {
 			drop := hits[1] - gone
 			drop = max(0, drop-m.q.Before)
@@ -206,6 +228,9 @@ func (m *merger) last(emit func(string, *logstore.Found) error) (res logstore.Re
 		if !seen[k.source] && k.found.Hit {
 			seen[k.source] = true
 			k.source.next = k.found.Offset
+		}
+		if k.source.low < 0 {
+			k.source.low = k.found.Offset
 		}
 		if err := emit(k.source.text.Name, &k.found); err != nil {
 			return res, err

@@ -38,13 +38,20 @@ func (h *Handler) newRouter() http.Handler {
 		// Lines of several files.
 		read(r, "/search", h.page("search", h.search))
 		read(r, "/histogram", h.page("histogram", h.histogram))
+		read(r, "/errors", h.page("errors", h.errors))
+		read(r, "/board", h.page("board", h.board))
+
+		// The pages of a person.
+		read(r, "/-/view", h.page("page", h.view))
+		read(r, "/-/plain", h.page("page", h.plain))
+		read(r, "/-/errors", h.page("page", h.errorsPage))
 
 		if h.cfg.Metrics != nil {
 			read(r, "/metrics", h.forAllRights(h.cfg.Metrics))
 		}
 
 		// What browsers and crawlers fetch besides.
-		read(r, stylePath, h.page("asset", serveAsset(style)))
+		read(r, assetsPath+"*", h.page("asset", h.pageAsset))
 		read(r, "/favicon.ico", h.page("asset", serveAsset(icon)))
 		read(r, "/robots.txt", h.page("asset", serveAsset(robots)))
 	})
@@ -58,7 +65,7 @@ func read(r chi.Router, pattern string, page http.Handler) {
 
 // reserved are the names at the top that are pages and never files.
 var reserved = map[string]bool{
-	"search": true, "histogram": true, "listlog": true, "healthz": true, "readyz": true, "metrics": true, "robots.txt": true, "favicon.ico": true,
+	"search": true, "histogram": true, "errors": true, "board": true, "listlog": true, "healthz": true, "readyz": true, "metrics": true, "robots.txt": true, "favicon.ico": true,
 }
 
 // listOrFile sends paths that end in a slash to the list, as the log servers

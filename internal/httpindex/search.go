@@ -32,16 +32,17 @@ func parseCursor(s string) (cursor, error) {
 	return c, nil
 }
 
-func appendCursor(buf []byte, sources []*source) []byte {
+func cursorOf(sources []*source, at func(*source) int64) string {
+	var buf []byte
 	for i, s := range sources {
 		if i > 0 {
 			buf = append(buf, ',')
 		}
 		buf = append(buf, s.text.Name...)
 		buf = append(buf, '=')
-		buf = strconv.AppendInt(buf, s.next, 10)
+		buf = strconv.AppendInt(buf, at(s), 10)
 	}
-	return buf
+	return string(buf)
 }
 
 // openTexts opens the files that are asked for, or all but closed parts and
@@ -166,7 +167,7 @@ func (h *Handler) search(w http.ResponseWriter, r *http.Request) int {
 		return http.StatusOK
 	}
 	out := newStream(w)
-	lines := newLineWriter(&q.Query, now)
+	lines := newLineWriter(&q, now)
 	if q.json {
 		_ = out.append(func(buf []byte) []byte {
 			buf = append(buf, `{"files":[`...)
@@ -197,10 +198,12 @@ func (h *Handler) search(w http.ResponseWriter, r *http.Request) int {
 	if err != nil {
 		return h.cutOff(w, r, "several", err)
 	}
-	next := string(appendCursor(nil, sources))
+	next := cursorOf(sources, func(s *source) int64 { return s.next })
 	if q.json {
 		_ = out.append(func(buf []byte) []byte {
-			buf = appendJSONString(append(buf, "\n],\"next\":"...), next)
+			buf = appendJSONString(append(buf, "\n],\"before\":"...), cursorOf(sources, (*source).before))
+			buf = appendJSONString(append(buf, `,"after":`...), cursorOf(sources, (*source).after))
+			buf = appendJSONString(append(buf, `,"next":`...), next)
 			return fmt.Appendf(buf, ",\"more\":%t,\"limited\":%q,\"scanned\":%d,\"missing\":%d}\n", res.More, res.Limited, res.Scanned, res.Missing)
 		})
 	} else {

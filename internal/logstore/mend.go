@@ -39,8 +39,9 @@ func isDamaged(h vfs.File, from int64) (bool, error) {
 	if torn, err := isTorn(h, info.Size); torn || err != nil {
 		return torn, err
 	}
-	b := make([]byte, 1<<20)
-	for at := max(from, info.Size-maxCompare); at < info.Size; {
+	from = max(from, info.Size-maxCompare)
+	b := make([]byte, min(1<<20, info.Size-from))
+	for at := from; at < info.Size; {
 		n, err := h.ReadAt(b[:min(int64(len(b)), info.Size-at)], at)
 		if bytes.IndexByte(b[:n], 0) >= 0 {
 			return true, nil
