@@ -39,8 +39,9 @@ func isDamaged(h vfs.File, from int64) (bool, error) {
 	if torn, err := isTorn(h, info.Size); torn || err != nil {
 		return torn, err
 	}
-	b := make([]byte, 1<<20)
-	for at := max(from, info.Size-maxCompare); at < info.Size; {
+	from = max(from, info.Size-maxCompare)
+	b := make([]byte, min(1<<20, info.Size-from))
+	for at := from; at < info.Size; {
 		n, err := h.ReadAt(b[:min(int64(len(b)), info.Size-at)], at)
 		if bytes.IndexByte(b[:n], 0) >= 0 {
 			return true, nil
@@ -100,6 +101,9 @@ func (r *recovery) mend(log *logFile, at located, want []byte) error {
 	if err := r.fill(log.handle, log.name, start, fix); err != nil {
 		return err
 	}
+	if err := rewrite(log.handle, start, have, fix); err != nil {
+		return err
+	}
 	end := log.position.own
 	log.marking.Lock()
 	log.position.size = start + int64(len(have))
@@ -154,6 +158,9 @@ func (r *recovery) mendElsewhere(f *redo, at located, want []byte) (rest []byte,
 	}
 	fix := reconcile(have, want, midst)
 	if err := r.fill(h, strings.ReplaceAll(at.elsewhere, "/", "_"), start, fix); err != nil {
+		return nil, err
+	}
+	if err := rewrite(h, start, have, fix); err != nil {
 		return nil, err
 	}
 	if len(fix.finish) > 0 {
@@ -215,6 +222,30 @@ func (r *recovery) fill(h vfs.File, name string, start int64, fix repair) error 
 	}
 	if lost > 0 {
 		r.s.log.Warn("bytes of others were lost when the power failed: a line in the file says where", "file", name, "bytes", lost, "what_is_left_of_them", file)
+	}
+	return nil
+}
+
+// rewrite writes what was found once more. If an fdatasync of the last run failed,
+// the kernel may have it in memory only, and take it for written: the next
+// fdatasync alone would succeed without a write.
+func rewrite(h vfs.File, start int64, have []byte, fix repair) error {
+	if fix.found == 0 {
+		return nil
+	}
+	for _, f := range fix.fills {
+		copy(have[f.off:], f.data)
+	}
+	now := make([]byte, min(len(have), 256<<10))
+	for at := 0; at < len(have); {
+		n, _ := h.ReadAt(now[:min(len(now), len(have)-at)], start+int64(at))
+		if !bytes.Equal(now[:n], have[at:at+n]) || n == 0 {
+			return nil // somebody else is at it
+		}
+		if _, err := h.WriteAt(now[:n], start+int64(at)); err != nil {
+			return err
+		}
+		at += n
 	}
 	return nil
 }

@@ -70,7 +70,8 @@ func (s *Store) awaitRecovery(ctx context.Context) error {
 		}
 		s.makeRoom()
 		err := s.folder.closeAll()
-		if err == nil {
+		s.folder.forgive()
+		if err == nil || vfs.IsFull(err) {
 			err = s.recover()
 		}
 		if err == nil {
@@ -321,8 +322,11 @@ func (r *recovery) takeBatch(typ byte, payload []byte) error {
 		}
 		f.skip(b.upto)
 	}
-	for _, a := range b.sources {
-		r.sources[a.key] = Position{Offset: a.to, Anchor: a.anchor, Seen: time.Now().Unix()}
+	for i := range b.sources {
+		a := &b.sources[i]
+		if p := r.sources[a.key]; a.to > p.Offset { // the checkpoint may be newer
+			r.sources[a.key] = moved(p, a, time.Now().Unix())
+		}
 	}
 	for _, e := range b.extents {
 		f := r.files[e.file]
@@ -401,6 +405,7 @@ func (r *recovery) redoFile(f *redo) (rest []byte, err error) {
 	log := s.router.restore(f.name)
 	log.number.Store(f.number)
 	end := f.end()
+	log.unsafe = nil // everything since the checkpoint is written once more
 	log.committed, log.published, log.workEnd = end, end, end
 	at, err := r.locate(f)
 	if err != nil {
