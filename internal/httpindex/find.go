@@ -24,7 +24,7 @@ const (
 // Parameters of a page that shows lines, and of a file.
 var (
 	showNames = []string{"n", "limit", "direction", "context", "before", "after", "events", "format", "cut"}
-	fileNames = slices.Concat([]string{"n", "download"}, showNames[1:], []string{"from", "to"}, filterNames)
+	fileNames = slices.Concat([]string{"n", "download"}, showNames[1:], []string{"from", "to", "follow"}, filterNames)
 )
 
 // A search is what lines are asked for and how they are shown.

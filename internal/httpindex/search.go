@@ -14,7 +14,7 @@ import (
 	"github.com/dalog-project/dalog/internal/logstore"
 )
 
-var searchNames = slices.Concat([]string{"file", "cursor"}, showNames, filterNames)
+var searchNames = slices.Concat([]string{"file", "cursor", "follow"}, showNames, filterNames)
 
 // A place in several files is written NAME=OFFSET,NAME=OFFSET.
 type cursor map[string]int64
@@ -107,6 +107,17 @@ func (h *Handler) search(w http.ResponseWriter, r *http.Request) int {
 	values, err := parseQuery(r, searchNames...)
 	if err != nil {
 		return fail(w, http.StatusBadRequest, err.Error())
+	}
+	follow, err := parseFollow(values)
+	if err != nil {
+		return fail(w, http.StatusBadRequest, err.Error())
+	}
+	if follow {
+		names, err := parseNames(values, "file")
+		if err != nil {
+			return fail(w, http.StatusBadRequest, err.Error())
+		}
+		return h.follow(w, r, names, values)
 	}
 	json, err := wantsJSON(values, r)
 	if err != nil {
