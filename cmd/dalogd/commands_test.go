@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dalog-project/dalog/internal/cli"
 )
 
 // call runs dalogd with a command that ends by itself.
@@ -29,7 +31,7 @@ func TestReopenWaits(t *testing.T) {
 	require.NoError(t, os.Rename(path, path+".1"))
 	eventually(t, func() bool {
 		code, _, _ := call("reopen", "--wait", "--log-dir", d.dir)
-		return code == exitOK
+		return code == cli.ExitOK
 	}, "reopened")
 	_, err = c.Write([]byte("<13>p: two\n"))
 	require.NoError(t, err)
@@ -46,7 +48,7 @@ func TestReopenWithoutDaemon(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	code, _, stderr := call("reopen", "--state-dir", dir)
-	require.Equal(t, exitInternal, code)
+	require.Equal(t, cli.ExitInternal, code)
 	require.Contains(t, stderr, "no dalogd answers in "+dir)
 }
 
@@ -58,18 +60,18 @@ func TestInspect(t *testing.T) {
 	require.NoError(t, err)
 	eventually(t, func() bool { return d.metric("dalogd_stored_messages_total") == 1 }, "it is stored")
 	code, out, _ := call("inspect", "wal", "--log-dir", d.dir)
-	require.Equal(t, exitOK, code)
+	require.Equal(t, cli.ExitOK, code)
 	require.Regexp(t, `^00000000000000000001\.wal: \d+ bytes, store [0-9a-f]{32}, records from 1, durable through 0\n`, out)
 	require.Regexp(t, `record 1, durable through 0: FILE \d+ is "p\.log"\n`, out)
 	require.Regexp(t, `record 2, durable through 0: BATCH file \d+ 0 to \d+;\n`, out)
 	code, out, _ = call("inspect", "checkpoint", filepath.Join(d.dir, ".dalogd"))
-	require.Equal(t, exitOK, code)
+	require.Equal(t, cli.ExitOK, code)
 	require.Regexp(t, `^state\.ckpt: store [0-9a-f]{32}, all records through 0, \d+ files, 0 sources`, out)
 	require.Regexp(t, `file \d+ "docassemble\.log": own 0 at byte 0, base 0`, out)
 
 	code, _, stderr := call("inspect", "checkpoint", t.TempDir())
-	require.Equal(t, exitFolder, code)
+	require.Equal(t, cli.ExitFolder, code)
 	require.Contains(t, stderr, "Name the state folder")
 	code, _, _ = call("inspect", "nonsense")
-	require.Equal(t, exitUsage, code)
+	require.Equal(t, cli.ExitUsage, code)
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dalog-project/dalog/internal/cli"
 )
 
 // With few descriptors more peers than there is room for take nothing from the
@@ -33,5 +35,5 @@ func TestFewDescriptors(t *testing.T) {
 		require.Len(t, d.lines(fmt.Sprintf("program%02d.log", i)), 1)
 	}
 	d.signal(15)
-	d.wantExit(exitOK)
+	d.wantExit(cli.ExitOK)
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"math"
 	"net"
 	"net/netip"
 	"path/filepath"
@@ -12,30 +11,29 @@ import (
 	"strings"
 	"time"
 
-	"github.com/alecthomas/kong"
-
+	"github.com/dalog-project/dalog/internal/cli"
 	"github.com/dalog-project/dalog/internal/logstore"
 	"github.com/dalog-project/dalog/internal/syslogsrv"
 )
 
-// flags are the command line. Every flag has an environment variable, which
-// counts where the flag is not given.
+// flags are the command line; each one can also be set in the environment or in
+// the configuration file.
 type flags struct {
 	LogDir     string   `group:"Files" placeholder:"DIR" default:"/usr/share/docassemble/log" help:"Folder of the log files. Created if the folder above it exists."`
 	StateDir   string   `group:"Files" placeholder:"DIR" help:"Folder of dalogd's own state, on the same file system. Default: .dalogd in the log folder."`
-	Owner      string   `group:"Files" placeholder:"USER[:GROUP]" help:"Owner of the log files, used when started as root. Default: www-data where that user exists."`
+	User       string   `group:"Files" placeholder:"USER[:GROUP]" help:"Whom dalogd becomes, when started as root, as soon as it has its ports and folders; the log files belong to it. By name or UID:GID; 'root' stays root. Default: www-data where that user exists."`
 	LineFormat textLine `group:"Files" placeholder:"FORMAT" default:"iso" help:"How a stored line begins: 'iso' with date, zone and fractions, or 'bsd' as syslog-ng writes it (Nov 23 08:27:00)."`
 	Host       textHost `group:"Files" placeholder:"WHICH" default:"claimed" help:"The host in a stored line: 'claimed' by the sender, the 'peer' address, or 'both' (PEER/CLAIMED)."`
 
 	Durability textDurability `group:"Files" placeholder:"HOW" default:"sync" help:"What an acknowledged message is safe from: 'sync' from the loss of power; 'memory' from the death of dalogd, and a second later from the loss of power."`
 	Salvage    bool           `group:"Files" help:"Start although dalogd's own records are damaged: the damaged ones are set aside, and its log tells what is missing."`
 
-	Syslog     []endpoints `group:"Receiving" placeholder:"ADDR" help:"Where to receive syslog, by default :514. HOST:PORT is TCP and UDP; tcp:HOST:PORT, udp:HOST:PORT, unix:PATH or unixgram:PATH is one of them. Octet-counted, LF, NUL, RELP and TLS senders are told apart on the same port. Repeatable. Port 0 takes a free one."`
-	SyslogTLS  []tlsPort   `name:"syslog-tls" group:"Receiving" placeholder:"ADDR" help:"TCP address that takes TLS only, usually :6514. Repeatable."`
-	MaxMessage byteSize    `group:"Receiving" placeholder:"SIZE" default:"1MiB" help:"How much of one message is kept; the rest is skipped and the line marked."`
-	Zone       []zoneRule  `group:"Receiving" placeholder:"[CIDR=]ZONE" help:"Time zone of senders whose times name none, such as America/New_York; with CIDR= only of those senders. Repeatable. Default: the system's."`
+	Syslog     []endpoints  `group:"Receiving" placeholder:"ADDR" help:"Where to receive syslog, by default :514. HOST:PORT is TCP and UDP; tcp:HOST:PORT, udp:HOST:PORT, unix:PATH or unixgram:PATH is one of them. Octet-counted, LF, NUL, RELP and TLS senders are told apart on the same port. Repeatable. Port 0 takes a free one."`
+	SyslogTLS  []tlsPort    `name:"syslog-tls" group:"Receiving" placeholder:"ADDR" help:"TCP address that takes TLS only, usually :6514. Repeatable."`
+	MaxMessage cli.ByteSize `group:"Receiving" placeholder:"SIZE" default:"1MiB" help:"How much of one message is kept; the rest is skipped and the line marked."`
+	Zone       []zoneRule   `group:"Receiving" placeholder:"[CIDR=]ZONE" help:"Time zone of senders whose times name none, such as America/New_York; with CIDR= only of those senders. Repeatable. Default: the system's."`
 
-	Allow                 []prefixes `group:"Who may" placeholder:"CIDR" default:"private" help:"Networks that may send and read. 'private' stands for loopback and the private ranges. Repeatable."`
+	Allow                 []prefixes `group:"Who may" placeholder:"CIDR" default:"private" help:"Networks that may send and read. 'private' stands for loopback and the private ranges, 'any' for all. Repeatable."`
 	ProxyFrom             []prefixes `group:"Who may" placeholder:"CIDR" help:"Load balancers whose PROXY protocol header is believed. Repeatable."`
 	MaxConnections        int        `group:"Who may" placeholder:"N" default:"10000" help:"Syslog connections at a time."`
 	MaxConnectionsPerPeer int        `group:"Who may" placeholder:"N" default:"1000" help:"Syslog connections of one address at a time."`
@@ -46,16 +44,18 @@ type flags struct {
 	TLSAllowName []string `name:"tls-allow-name" group:"TLS" placeholder:"NAME" help:"Require one of these names in the sender's certificate: DNS name, *.DOMAIN or IP address, in subjectAltName, or in the common name where there is none. Repeatable."`
 
 	keepFlags
+	routeFlags
 
 	HTTP      []httpAddr `name:"http" group:"Reading" placeholder:"ADDR" help:"Where to serve the log files over HTTP, by default :8080 and :8082. Repeatable. A taken port is tried again while another one works."`
 	ReadyFile string     `group:"Reading" placeholder:"FILE" default:"/var/run/docassemble/ready" help:"The health check with ready=1 fails until this file exists. 'none': always ready."`
 
-	LogFormat string `group:"Own log, on stderr" placeholder:"FORMAT" enum:"text,json" default:"text" help:"'text' or 'json'."`
-	LogLevel  string `group:"Own log, on stderr" placeholder:"LEVEL" enum:"debug,info,warn,error" default:"info" help:"'debug', 'info', 'warn' or 'error'."`
+	httpFlags
 
-	Version kong.VersionFlag `help:"Print the version and exit."`
+	cli.Base
 
 	Run struct{} `cmd:"" default:"withargs" help:"Receive, store and serve. This is what dalogd does without a command."`
+
+	Check struct{} `cmd:"" help:"Look for mistakes in the settings, without starting: each one is a line, and the exit code is 2."`
 
 	Reopen struct {
 		Wait bool `help:"Return only when nothing more goes to files that were renamed or removed, and all of it is safe."`
@@ -65,6 +65,14 @@ type flags struct {
 		What string `arg:"" enum:"wal,checkpoint" help:"'wal' or 'checkpoint'."`
 		Path string `arg:"" optional:"" help:"State folder. Default: that of --state-dir or --log-dir."`
 	} `cmd:"" help:"Print dalogd's own records: the write-ahead log or the checkpoints."`
+
+	Password struct {
+		Name string `arg:"" help:"Name of the user."`
+	} `cmd:"" help:"Read a password and print the line for the file of --users."`
+
+	Token struct {
+		Name string `arg:"" help:"Name under which the token reads."`
+	} `cmd:"" help:"Make a token, and print the line for the file of --tokens."`
 
 	command string // the first word of the command
 }
@@ -84,56 +92,33 @@ Examples:
   dalogd --syslog :514 --syslog unixgram:/dev/log --allow private --allow 203.0.113.0/24
   dalogd --syslog-tls :6514 --tls-cert cert.pem --tls-key key.pem --tls-client-ca ca.pem
 
+  dalogd check --config /etc/dalog/dalogd.yaml
   dalogd inspect wal --log-dir /var/log/central
   dalogd reopen --wait
 
-Signals: TERM and INT read what has been sent, store it and exit, at once when repeated; HUP opens the log files and reads the TLS files anew.
+  dalogd --https :8443 --tls-cert cert.pem --tls-key key.pem --login-from any --users users
+  dalogd password alice >>users
+
+Signals: TERM and INT read what has been sent, store it and exit, at once when repeated; HUP reads the configuration and the TLS files and opens the log files anew.
 
 Exit codes: 0 stopped as asked; 1 internal failure; 2 wrong usage; 3 address in use (with several HTTP addresses: all of them); 4 no right to listen on a port; 5 log folder cannot be used; 6 another dalogd uses the folder; 70 disk failure while running.
 
-Each flag can be given as an environment variable instead: DALOGD_LOG_DIR for --log-dir, and so on, lists separated by commas. Empty, "null" and "None" count as not set.`
+Each flag has two other forms, which count in this order after the flag itself: an environment variable, DALOGD_LOG_DIR for --log-dir, with lists separated by commas; and a line in the configuration file, log_dir: DIR, with lists as [a, b]. Empty, "null" and "None" count as not set. 'dalogd config print' shows what is in force and why, 'dalogd check' what is wrong.`
 
-// asked is how kong's --help and --version end the parsing.
-type asked struct{ code int }
-
-// parseFlags reads args and, where they are silent, environ. done says that
-// help or version was printed and nothing else is wanted.
-func parseFlags(args []string, env environment, stdout, stderr io.Writer) (f *flags, done bool, err error) {
-	f = new(flags)
-	defer func() {
-		if r := recover(); r != nil {
-			if _, ok := r.(asked); !ok {
-				panic(r)
-			}
-			done = true
-		}
-	}()
-	parser, err := kong.New(f,
-		kong.Name("dalogd"), kong.Description(description),
-		kong.Writers(stdout, stderr), kong.Exit(func(code int) { panic(asked{code}) }),
-		kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: 100, NoExpandSubcommands: true}),
-		kong.ValueFormatter(func(v *kong.Value) string {
-			if v.Name == "help" || v.Name == "version" {
-				return v.OrigHelp
-			}
-			help := v.OrigHelp
-			if v.HasDefault {
-				help += " Default: " + v.Default + "."
-			}
-			return fmt.Sprintf("%s ($%s)", help, envName(v.Name))
-		}),
-		kong.Vars{"version": versionText()},
-		kong.Resolvers(env),
-	)
-	if err != nil {
-		return nil, false, err
+// parseFlags reads args and, where they are silent, environ and the
+// configuration file.
+func parseFlags(args, environ []string, stdout, stderr io.Writer) (*flags, *cli.Invocation, error) {
+	f := new(flags)
+	program := cli.Program{
+		Name: "dalogd", Description: description, ConfigFile: "/etc/dalog/dalogd.yaml", Version: versionText(),
+		Args: args, Environ: environ, Stdout: stdout, Stderr: stderr,
 	}
-	parsed, err := parser.Parse(args)
-	if err != nil {
-		return nil, false, fmt.Errorf("%w; see dalogd --help", err)
+	inv, err := program.Parse(f)
+	if err != nil || inv.Done {
+		return f, inv, err
 	}
-	f.command, _, _ = strings.Cut(parsed.Command(), " ")
-	return f, false, f.check()
+	f.command, _, _ = strings.Cut(inv.Command, " ")
+	return f, inv, inv.Locate(f.check())
 }
 
 // check finds what does not go together.
@@ -152,7 +137,7 @@ func (f *flags) check() error {
 	case f.MaxMessage < 1<<10 || f.MaxMessage > 64<<20:
 		return fmt.Errorf("--max-message must be from 1KiB to 64MiB")
 	}
-	return f.keepFlags.check()
+	return cmp.Or(f.checkHTTP(), f.keepFlags.check())
 }
 
 func (f *flags) syslogEndpoints(activated bool) []syslogsrv.Endpoint {
@@ -210,13 +195,13 @@ func (p *tlsPort) UnmarshalText(b []byte) error {
 	return p.endpoints.UnmarshalText(append([]byte("tls:"), b...))
 }
 
-// prefixes is one value of --allow.
+// prefixes is one value of --allow and its like.
 type prefixes []netip.Prefix
 
 func (p *prefixes) UnmarshalText(b []byte) error {
 	s := string(b)
-	if s == "private" {
-		*p = syslogsrv.PrivateNetworks()
+	if networks, ok := network(s); ok {
+		*p = networks
 		return nil
 	}
 	if addr, err := netip.ParseAddr(s); err == nil {
@@ -225,7 +210,7 @@ func (p *prefixes) UnmarshalText(b []byte) error {
 	}
 	prefix, err := netip.ParsePrefix(s)
 	if err != nil {
-		return fmt.Errorf("%q is neither a network such as 203.0.113.0/24 nor an address nor 'private'", s)
+		return fmt.Errorf("%q is neither a network such as 203.0.113.0/24 nor an address nor 'private', 'any' or 'none'", s)
 	}
 	*p = prefixes{prefix.Masked()}
 	return nil
@@ -254,21 +239,6 @@ func (z *zoneRule) UnmarshalText(b []byte) (err error) {
 	if z.zone, err = time.LoadLocation(name); err != nil || name == "" {
 		return fmt.Errorf("%q is not a time zone such as America/New_York", name)
 	}
-	return nil
-}
-
-// byteSize is a number of bytes, written plainly or as 64KiB, 1MiB and so on.
-type byteSize int64
-
-func (n *byteSize) UnmarshalText(b []byte) error {
-	s := string(b)
-	digits := strings.TrimRight(s, "KMGTiBkmgtb")
-	shift, ok := map[string]int{"": 0, "b": 0, "k": 10, "kib": 10, "m": 20, "mib": 20, "g": 30, "gib": 30, "t": 40, "tib": 40}[strings.ToLower(s[len(digits):])]
-	v, err := strconv.ParseUint(digits, 10, 63)
-	if err != nil || !ok || v > math.MaxInt64>>shift {
-		return fmt.Errorf("%q is not a size such as 65536, 64KiB or 1MiB", s)
-	}
-	*n = byteSize(v << shift)
 	return nil
 }
 

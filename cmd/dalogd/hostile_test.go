@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dalog-project/dalog/internal/cli"
 )
 
 // hostile are peers that mean no good, each from an address of its own.
@@ -240,7 +242,7 @@ func TestHostilePeers(t *testing.T) {
 	cancel()
 	h.group.Wait()
 	d.signal(15)
-	d.wantExit(exitOK)
+	d.wantExit(cli.ExitOK)
 	lines := d.lines("good.log")
 	require.Len(t, lines, stored)
 	for i, line := range lines {

@@ -13,7 +13,7 @@ import (
 func parsed(t *testing.T, args ...string) (logstore.Config, error) {
 	t.Helper()
 	var out bytes.Buffer
-	f, _, err := parseFlags(args, environment{}, &out, &out)
+	f, _, err := parseFlags(args, nil, &out, &out)
 	var cfg logstore.Config
 	if err == nil {
 		f.keepFlags.apply(&cfg)
@@ -71,7 +71,7 @@ func TestKeepFlagsWrong(t *testing.T) {
 		{"--keep=access.log", "has no limits"},
 		{"--keep=:age=1d", "not the name"},
 		{"--keep=[:age=1d", "not the name"},
-		{"--keep=a.log:size=3", "not a limit"},
+		{"--keep=a.log:sise=3", "not a limit"},
 		{"--keep=a.log:age=3", "not an age"},
 		{"--keep=a.log:count=x", "not a number"},
 		{"--keep=a.log:bytes=x", "not a size"},

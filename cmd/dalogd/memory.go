@@ -1,6 +1,10 @@
 package main
 
-import "runtime/debug"
+import (
+	"runtime/debug"
+
+	"github.com/dalog-project/dalog/internal/cli"
+)
 
 // maxUncommitted is the budget for lines that are taken and not yet in their
 // files: twenty milliseconds at the highest rate there is, since files are
@@ -15,7 +19,7 @@ const garbagePercent = 50
 
 // limitMemory sets the pace of the garbage collector, unless the environment
 // does by the variable that is the Go runtime's own.
-func limitMemory(env environment) {
+func limitMemory(env cli.Environment) {
 	if env["GOGC"] == "" {
 		debug.SetGCPercent(garbagePercent)
 	}

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/dalog-project/dalog/internal/cli"
 	"github.com/dalog-project/dalog/internal/syslogsrv"
 )
 
@@ -28,36 +29,11 @@ var hints = map[syslogsrv.Reason]string{
 
 // openReceiver binds all syslog addresses. Sockets of the service manager take
 // the place of the default addresses; those for HTTP are returned.
-func openReceiver(f *flags, env environment, log *slog.Logger) (*syslogsrv.Server, []net.Listener, error) {
-	cfg := syslogsrv.Config{
-		Allow:                 flatten(f.Allow),
-		ProxyFrom:             flatten(f.ProxyFrom),
-		Zones:                 make(map[netip.Prefix]*time.Location),
-		MaxMessage:            int(f.MaxMessage),
-		MaxConnections:        f.MaxConnections,
-		MaxConnectionsPerPeer: f.MaxConnectionsPerPeer,
-		Hints:                 hints,
-		Log:                   log,
-	}
-	for _, z := range f.Zone {
-		if z.prefix.IsValid() {
-			cfg.Zones[z.prefix] = z.zone
-		} else {
-			cfg.Zone = z.zone
-		}
-	}
-	if f.TLSCert != "" {
-		var err error
-		cfg.TLS, err = syslogsrv.LoadCertificates(syslogsrv.CertificateFiles{
-			Cert: f.TLSCert, Key: f.TLSKey, ClientCA: f.TLSClientCA, AllowNames: f.TLSAllowName,
-		})
-		if err != nil {
-			return nil, nil, &exitError{exitUsage, err}
-		}
-	}
+func openReceiver(f *flags, env cli.Environment, certs *syslogsrv.Certificates, log *slog.Logger) (*syslogsrv.Server, []net.Listener, error) {
+	cfg := syslogsrv.Config{Rules: f.rules(), MaxMessage: int(f.MaxMessage), TLS: certs, Hints: hints, Log: log}
 	sockets, err := syslogsrv.Inherited(func(key string) string { return env[key] })
 	if err != nil {
-		return nil, nil, &exitError{exitUsage, err}
+		return nil, nil, &cli.ExitError{Code: cli.ExitUsage, Err: err}
 	}
 	var web []net.Listener
 	for _, s := range sockets {
@@ -78,6 +54,41 @@ func openReceiver(f *flags, env environment, log *slog.Logger) (*syslogsrv.Serve
 	return receiver, web, nil
 }
 
+// loadCertificates reads the TLS files; nil if there are none.
+func loadCertificates(f *flags) (*syslogsrv.Certificates, error) {
+	if f.TLSCert == "" {
+		return nil, nil
+	}
+	certs, err := syslogsrv.LoadCertificates(f.certificateFiles())
+	if err != nil {
+		return nil, &cli.ExitError{Code: cli.ExitUsage, Err: err}
+	}
+	return certs, nil
+}
+
+// rules are what the flags say about senders.
+func (f *flags) rules() syslogsrv.Rules {
+	r := syslogsrv.Rules{
+		Allow:                 flatten(f.Allow),
+		ProxyFrom:             flatten(f.ProxyFrom),
+		Zones:                 make(map[netip.Prefix]*time.Location),
+		MaxConnections:        f.MaxConnections,
+		MaxConnectionsPerPeer: f.MaxConnectionsPerPeer,
+	}
+	for _, z := range f.Zone {
+		if z.prefix.IsValid() {
+			r.Zones[z.prefix] = z.zone
+		} else {
+			r.Zone = z.zone
+		}
+	}
+	return r
+}
+
+func (f *flags) certificateFiles() syslogsrv.CertificateFiles {
+	return syslogsrv.CertificateFiles{Cert: f.TLSCert, Key: f.TLSKey, ClientCA: f.TLSClientCA, AllowNames: f.TLSAllowName}
+}
+
 // explainListen adds what to do, and the exit code.
 func explainListen(err error) error {
 	var e *syslogsrv.ListenError
@@ -91,19 +102,19 @@ func explainBind(network, kind, address, flag string, err error) error {
 	_, port, _ := net.SplitHostPort(address)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE) && port == "":
-		return &exitError{exitInUse, fmt.Errorf("cannot listen on %s %s: another program answers on it. Stop that, or choose another path with %s", kind, address, flag)}
+		return &cli.ExitError{Code: cli.ExitInUse, Err: fmt.Errorf("cannot listen on %s %s: another program answers on it. Stop that, or choose another path with %s", kind, address, flag)}
 	case errors.Is(err, syscall.EADDRINUSE):
 		find := "ss -ltnp"
 		if network == syslogsrv.UDP {
 			find = "ss -lunp"
 		}
-		return &exitError{exitInUse, fmt.Errorf("cannot listen on %s %s: the port is taken. See by whom with: %s 'sport = :%s'; stop that, or choose another address with %s", kind, address, find, port, flag)}
+		return &cli.ExitError{Code: cli.ExitInUse, Err: fmt.Errorf("cannot listen on %s %s: the port is taken. See by whom with: %s 'sport = :%s'; stop that, or choose another address with %s", kind, address, find, port, flag)}
 	case errors.Is(err, syscall.EACCES) && port != "":
-		return &exitError{exitNoRight, fmt.Errorf("cannot listen on %s %s: no right to use ports below 1024. Give it with: setcap cap_net_bind_service=+ep /path/to/dalogd, or in the systemd unit: AmbientCapabilities=CAP_NET_BIND_SERVICE; or choose a higher port: %s :5140", kind, address, flag)}
+		return &cli.ExitError{Code: cli.ExitNoRight, Err: fmt.Errorf("cannot listen on %s %s: no right to use ports below 1024. Give it with: setcap cap_net_bind_service=+ep /path/to/dalogd, or in the systemd unit: AmbientCapabilities=CAP_NET_BIND_SERVICE; or choose a higher port: %s :5140", kind, address, flag)}
 	case errors.Is(err, syscall.EACCES):
-		return &exitError{exitNoRight, fmt.Errorf("cannot listen on %s %s: no right to create the socket there. Choose another path with %s, or change the folder's owner", kind, address, flag)}
+		return &cli.ExitError{Code: cli.ExitNoRight, Err: fmt.Errorf("cannot listen on %s %s: no right to create the socket there. Choose another path with %s, or change the folder's owner", kind, address, flag)}
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return &exitError{exitUsage, fmt.Errorf("cannot listen on %s %s: this machine has no such address. See those it has with: ip address; choose another one with %s", kind, address, flag)}
+		return &cli.ExitError{Code: cli.ExitUsage, Err: fmt.Errorf("cannot listen on %s %s: this machine has no such address. See those it has with: ip address; choose another one with %s", kind, address, flag)}
 	}
-	return &exitError{exitUsage, fmt.Errorf("cannot listen on %s %s: %w. Choose another address with %s", kind, address, err, flag)}
+	return &cli.ExitError{Code: cli.ExitUsage, Err: fmt.Errorf("cannot listen on %s %s: %w. Choose another address with %s", kind, address, err, flag)}
 }

@@ -15,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/dalog-project/dalog/internal/cli"
 )
 
 func dial(t *testing.T, network, address string) net.Conn {
@@ -40,7 +42,7 @@ func unacked(t *testing.T, c net.Conn) (n int) {
 // by then is on disk when dalogd has exited with 0, in order, and once.
 func TestTermUnderLoadLosesNothing(t *testing.T) {
 	t.Parallel()
-	d := startDaemon(t)
+	d := startDaemon(t, "--rotate-size", "0") // one file has all lines
 	const senders = 6
 	const lineLen = 128
 	var written [senders]atomic.Int64
@@ -69,7 +71,7 @@ func TestTermUnderLoadLosesNothing(t *testing.T) {
 	}
 	begin := time.Now()
 	d.signal(syscall.SIGTERM)
-	d.wantExit(exitOK)
+	d.wantExit(cli.ExitOK)
 	t.Logf("acknowledged lines: %v; ended after %v", acked, time.Since(begin).Round(time.Millisecond))
 	for i := range conns {
 		conns[i].Close()
@@ -97,7 +99,7 @@ func TestInterrupt(t *testing.T) {
 	_, err = datagram.Write([]byte("<13>u: datagram"))
 	require.NoError(t, err)
 	d.signal(syscall.SIGINT)
-	d.wantExit(exitOK)
+	d.wantExit(cli.ExitOK)
 	require.Len(t, d.lines("p.log"), 1)
 	require.Len(t, d.lines("u.log"), 1)
 	at := 0
@@ -132,7 +134,7 @@ func TestSecondSignal(t *testing.T) {
 	eventually(t, func() bool { return strings.Contains(d.err.String(), "msg=stopping") }, "it stops")
 	time.Sleep(sameSignal + 50*time.Millisecond) // or it is the same wish
 	d.signal(syscall.SIGTERM)
-	d.wantExit(exitInternal)
+	d.wantExit(cli.ExitInternal)
 	close(stop)
 	group.Wait()
 	require.Contains(t, d.err.String(), "dalogd: second signal (terminated): stopped at once; messages not yet stored are lost\n")
@@ -173,7 +175,7 @@ func TestStopWithFullDisk(t *testing.T) {
 	require.NoError(t, resp.Body.Close())
 	require.Equal(t, http.StatusServiceUnavailable, resp.StatusCode)
 	d.signal(syscall.SIGTERM)
-	d.wantExit(exitDisk)
+	d.wantExit(cli.ExitDisk)
 	last := d.err.String()[strings.LastIndex(strings.TrimSuffix(d.err.String(), "\n"), "\n")+1:]
 	require.Regexp(t, `^dalogd: disk failure: .*file too large\. .*start dalogd again\n$`, last)
 }

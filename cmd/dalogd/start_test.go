@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dalog-project/dalog/internal/cli"
 	"github.com/dalog-project/dalog/internal/logstore"
 )
 
@@ -47,41 +48,41 @@ func TestStartFailures(t *testing.T) {
 		code int
 		want string // after "dalogd: "
 	}{
-		{"unknown flag", []string{"--log-drr", "x"}, exitUsage,
+		{"unknown flag", []string{"--log-drr", "x"}, cli.ExitUsage,
 			`unknown flag --log-drr, did you mean "--log-dir"?; see dalogd --help`},
-		{"argument", []string{"start"}, exitUsage, `unexpected argument start; see dalogd --help`},
-		{"bad address", []string{"--syslog", "514"}, exitUsage,
+		{"argument", []string{"start"}, cli.ExitUsage, `unexpected argument start; see dalogd --help`},
+		{"bad address", []string{"--syslog", "514"}, cli.ExitUsage,
 			`--syslog: "514" names no port: write HOST:PORT or :PORT, or unix:PATH; see dalogd --help`},
-		{"bad HTTP address", []string{"--http", "8080"}, exitUsage, `--http: "8080" is not HOST:PORT or :PORT; see dalogd --help`},
-		{"bad network", []string{"--allow", "10.0.0.0/33"}, exitUsage,
-			`--allow: "10.0.0.0/33" is neither a network such as 203.0.113.0/24 nor an address nor 'private'; see dalogd --help`},
-		{"bad zone", []string{"--zone", "10.0.0.0/8=Nowhere"}, exitUsage,
+		{"bad HTTP address", []string{"--http", "8080"}, cli.ExitUsage, `--http: "8080" is not HOST:PORT or :PORT; see dalogd --help`},
+		{"bad network", []string{"--allow", "10.0.0.0/33"}, cli.ExitUsage,
+			`--allow: "10.0.0.0/33" is neither a network such as 203.0.113.0/24 nor an address nor 'private', 'any' or 'none'; see dalogd --help`},
+		{"bad zone", []string{"--zone", "10.0.0.0/8=Nowhere"}, cli.ExitUsage,
 			`--zone: "Nowhere" is not a time zone such as America/New_York; see dalogd --help`},
-		{"bad size", []string{"--max-message", "1 parsec"}, exitUsage,
+		{"bad size", []string{"--max-message", "1 parsec"}, cli.ExitUsage,
 			`--max-message: "1 parsec" is not a size such as 65536, 64KiB or 1MiB; see dalogd --help`},
-		{"size out of range", []string{"--max-message", "12"}, exitUsage, `--max-message must be from 1KiB to 64MiB`},
-		{"bad format", []string{"--log-format", "xml"}, exitUsage, `--log-format must be one of "text","json" but got "xml"; see dalogd --help`},
-		{"half a certificate", []string{"--tls-cert", "x"}, exitUsage, `--tls-cert and --tls-key belong together; give both`},
-		{"no certificate", append(free, "--tls-cert", "/no/cert", "--tls-key", "/no/key"), exitUsage,
+		{"size out of range", []string{"--max-message", "12"}, cli.ExitUsage, `--max-message must be from 1KiB to 64MiB`},
+		{"bad format", []string{"--log-format", "xml"}, cli.ExitUsage, `--log-format must be one of "text","json" but got "xml"; see dalogd --help`},
+		{"half a certificate", []string{"--tls-cert", "x"}, cli.ExitUsage, `--tls-cert and --tls-key belong together; give both`},
+		{"no certificate", append(free, "--tls-cert", "/no/cert", "--tls-key", "/no/key"), cli.ExitUsage,
 			`load TLS certificate /no/cert with key /no/key: open /no/cert: no such file or directory`},
-		{"TLS port without certificate", []string{"--syslog-tls", ":6514"}, exitUsage, `--syslog-tls needs --tls-cert and --tls-key`},
-		{"unknown owner", append(free, "--owner", "nobody-of-that-name", "--log-dir", dir()), exitUsage,
-			`--owner: there is no user "nobody-of-that-name"; write USER, USER:GROUP or UID:GID`},
+		{"TLS port without certificate", []string{"--syslog-tls", ":6514"}, cli.ExitUsage, `--syslog-tls needs --tls-cert and --tls-key`},
+		{"unknown owner", append(free, "--user", "nobody-of-that-name", "--log-dir", dir()), cli.ExitUsage,
+			`--user: there is no user "nobody-of-that-name"; write USER, USER:GROUP or UID:GID`},
 
-		{"TCP port taken", []string{"--syslog", "tcp:" + taken.Addr().String()}, exitInUse,
+		{"TCP port taken", []string{"--syslog", "tcp:" + taken.Addr().String()}, cli.ExitInUse,
 			fmt.Sprintf("cannot listen on tcp %s: the port is taken. See by whom with: ss -ltnp 'sport = :%s'; stop that, or choose another address with --syslog", taken.Addr(), port(taken.Addr()))},
-		{"UDP port taken", []string{"--syslog", "udp:" + takenUDP.LocalAddr().String()}, exitInUse,
+		{"UDP port taken", []string{"--syslog", "udp:" + takenUDP.LocalAddr().String()}, cli.ExitInUse,
 			fmt.Sprintf("cannot listen on udp %s: the port is taken. See by whom with: ss -lunp 'sport = :%s'; stop that, or choose another address with --syslog", takenUDP.LocalAddr(), port(takenUDP.LocalAddr()))},
-		{"all HTTP ports taken", []string{"--syslog", "127.0.0.1:0", "--log-dir", dir(), "--http", taken.Addr().String()}, exitInUse,
+		{"all HTTP ports taken", []string{"--syslog", "127.0.0.1:0", "--log-dir", dir(), "--http", taken.Addr().String()}, cli.ExitInUse,
 			fmt.Sprintf("cannot listen on http %s: the port is taken. See by whom with: ss -ltnp 'sport = :%s'; stop that, or choose another address with --http", taken.Addr(), port(taken.Addr()))},
-		{"foreign address", []string{"--syslog", "tcp:192.0.2.7:0"}, exitUsage,
+		{"foreign address", []string{"--syslog", "tcp:192.0.2.7:0"}, cli.ExitUsage,
 			`cannot listen on tcp 192.0.2.7:0: this machine has no such address. See those it has with: ip address; choose another one with --syslog`},
 
-		{"no folder above", append(free, "--log-dir", "/no/such/log"), exitFolder,
+		{"no folder above", append(free, "--log-dir", "/no/such/log"), cli.ExitFolder,
 			`log folder /no/such/log: the folder above it does not exist. Create it with: mkdir -p /no/such, or choose another one with --log-dir`},
-		{"file above", append(free, "--log-dir", file+"/log"), exitFolder, ``},
-		{"file in its place", append(free, "--log-dir", file), exitFolder, ``},
-		{"folder in use", append(free, "--log-dir", running.dir), exitLocked,
+		{"file above", append(free, "--log-dir", file+"/log"), cli.ExitFolder, ``},
+		{"file in its place", append(free, "--log-dir", file), cli.ExitFolder, ``},
+		{"folder in use", append(free, "--log-dir", running.dir), cli.ExitLocked,
 			fmt.Sprintf("another dalogd (process %d) uses %s. Stop it, or choose other folders with --log-dir and --state-dir", running.cmd.Process.Pid, filepath.Join(running.dir, ".dalogd"))},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -114,14 +115,14 @@ func TestStartWithoutRights(t *testing.T) {
 		code int
 		want string
 	}{
-		{"port 514", []string{"--syslog", "tcp:127.0.0.1:514"}, exitNoRight,
+		{"port 514", []string{"--syslog", "tcp:127.0.0.1:514"}, cli.ExitNoRight,
 			`dalogd: cannot listen on tcp 127.0.0.1:514: no right to use ports below 1024. Give it with: setcap cap_net_bind_service=+ep /path/to/dalogd, or in the systemd unit: AmbientCapabilities=CAP_NET_BIND_SERVICE; or choose a higher port: --syslog :5140` + "\n"},
-		{"folder", []string{"--syslog", "127.0.0.1:0", "--http", "127.0.0.1:0", "--log-dir", readOnly}, exitFolder,
+		{"folder", []string{"--syslog", "127.0.0.1:0", "--http", "127.0.0.1:0", "--log-dir", readOnly}, cli.ExitFolder,
 			"Make it writable for user 65534, or choose another one with --log-dir\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			if start := unprivilegedPorts(t); tc.code == exitNoRight && start <= 514 {
+			if start := unprivilegedPorts(t); tc.code == cli.ExitNoRight && start <= 514 {
 				t.Skipf("this system gives ports from %d on to everybody", start)
 			}
 			out, err := asNobody(t, tc.args...)
@@ -192,7 +193,7 @@ func TestOneHTTPPortTaken(t *testing.T) {
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	var stdout, stderr bytes.Buffer
-	require.Equal(t, exitOK, run(t.Context(), []string{"--help"}, nil, &stdout, &stderr))
+	require.Equal(t, cli.ExitOK, run(t.Context(), []string{"--help"}, nil, &stdout, &stderr))
 	help := strings.Join(strings.Fields(stdout.String()), " ")
 	for _, want := range []string{
 		"--log-dir=DIR Folder of the log files. Created if the folder above it exists. Default: /usr/share/docassemble/log. ($DALOGD_LOG_DIR)",
@@ -206,32 +207,31 @@ func TestHelp(t *testing.T) {
 		require.LessOrEqual(t, len(line), 101)
 	}
 	stdout.Reset()
-	require.Equal(t, exitOK, run(t.Context(), []string{"--version"}, nil, &stdout, &stderr))
-	require.Equal(t, versionText()+"\n", stdout.String())
+	require.Equal(t, cli.ExitOK, run(t.Context(), []string{"--version"}, nil, &stdout, &stderr))
+	require.Contains(t, stdout.String(), versionText()+" (go1.")
 	require.Empty(t, stderr.String())
 }
 
 func TestEnvironment(t *testing.T) {
 	t.Parallel()
-	parse := func(args []string, environ ...string) (*flags, environment) {
-		env := parseEnviron(environ)
-		f, done, err := parseFlags(args, env, io.Discard, io.Discard)
+	parse := func(args []string, environ ...string) (*flags, *cli.Invocation) {
+		f, inv, err := parseFlags(args, environ, io.Discard, io.Discard)
 		require.NoError(t, err)
-		require.False(t, done)
-		return f, env
+		require.False(t, inv.Done)
+		return f, inv
 	}
-	f, env := parse(nil)
+	f, inv := parse(nil)
 	require.Equal(t, "/usr/share/docassemble/log", f.LogDir)
 	require.Equal(t, "[tcp::514 udp::514]", fmt.Sprint(f.syslogEndpoints(false)))
 	require.Empty(t, f.syslogEndpoints(true), "sockets of the service manager take their place")
 	require.Equal(t, []httpAddr{":8080", ":8082"}, f.httpAddrs(false))
 	require.Len(t, flatten(f.Allow), 9)
-	require.Empty(t, env.unknown())
+	require.Empty(t, inv.Warnings)
 
-	f, env = parse([]string{"--line-format", "iso", "--zone", "UTC"},
+	f, inv = parse([]string{"--line-format", "iso", "--zone", "UTC"},
 		"DALOGD_LOG_DIR=/srv/log", "DALOGD_SYSLOG=:5140,unixgram:/dev/log", "DALOGD_HTTP=127.0.0.1:80",
 		"DALOGD_LINE_FORMAT=bsd", "DALOGD_MAX_MESSAGE=64KiB", "DALOGD_ALLOW=private,203.0.113.0/24,2001:db8::7",
-		"DALOGD_STATE_DIR=null", "DALOGD_OWNER=None", "DALOGD_MAX_CONNECTIONS=", "DALOGD_LOGDIR=x", "DALOGFWD_SERVER=y", "HOME=/")
+		"DALOGD_STATE_DIR=null", "DALOGD_USER=None", "DALOGD_MAX_CONNECTIONS=", "DALOGD_LOGDIR=x", "DALOGFWD_SERVER=y", "HOME=/")
 	require.Equal(t, "/srv/log", f.LogDir)
 	require.Equal(t, "[tcp::5140 udp::5140 unixgram:/dev/log]", fmt.Sprint(f.syslogEndpoints(true)))
 	require.Equal(t, []httpAddr{"127.0.0.1:80"}, f.httpAddrs(false))
@@ -239,12 +239,12 @@ func TestEnvironment(t *testing.T) {
 	require.EqualValues(t, 64<<10, f.MaxMessage)
 	require.Len(t, flatten(f.Allow), 11)
 	require.Empty(t, f.StateDir)
-	require.Empty(t, f.Owner)
+	require.Empty(t, f.User)
 	require.Equal(t, 10000, f.MaxConnections)
-	require.Equal(t, []string{"DALOGD_LOGDIR"}, env.unknown())
+	require.Equal(t, []string{"DALOGD_LOGDIR, did you mean DALOGD_LOG_DIR?"}, inv.Warnings)
 
 	var stderr bytes.Buffer
 	code := run(t.Context(), nil, []string{"DALOGD_HTTP=8080"}, io.Discard, &stderr)
-	require.Equal(t, exitUsage, code)
+	require.Equal(t, cli.ExitUsage, code)
 	require.Contains(t, stderr.String(), `"8080" is not HOST:PORT`)
 }

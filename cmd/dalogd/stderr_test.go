@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dalog-project/dalog/internal/cli"
 )
 
 // dalogd does not end with whoever reads what it says.
@@ -35,5 +37,5 @@ func TestSignalSentTwice(t *testing.T) {
 	d := startDaemon(t)
 	d.signal(syscall.SIGTERM)
 	d.signal(syscall.SIGINT)
-	d.wantExit(exitOK)
+	d.wantExit(cli.ExitOK)
 }

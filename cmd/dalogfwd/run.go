@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/dalog-project/dalog/internal/cli"
 	"github.com/dalog-project/dalog/internal/forwarder"
 )
 
@@ -24,31 +25,24 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
 
-	env := parseEnviron(environ)
-	f, done, err := parseFlags(args, env, stdout, stderr)
+	f, inv, err := parseFlags(args, environ, stdout, stderr)
 	switch {
 	case err != nil:
-		err = &exitError{exitUsage, err}
-	case done:
-		return exitOK
+		err = &cli.ExitError{Code: cli.ExitUsage, Err: inv.All(err)}
+	case inv.Done:
 	default:
-		log := newLogger(stderr, f)
-		for _, name := range env.unknown() {
-			log.Warn("unknown environment variable; dalogfwd --help lists those that count", "name", name)
-		}
-		err = forward(ctx, f, env, signals, log)
+		log, _ := f.Logger(stderr)
+		inv.Warn(log)
+		err = forward(ctx, f, inv.Env, signals, log)
 	}
-	if err != nil {
-		fmt.Fprintf(stderr, "dalogfwd: %v\n", err)
-	}
-	return exitCode(err)
+	return cli.Report(stderr, "dalogfwd", err)
 }
 
 // forward follows and delivers until a signal or ctx says to stop.
-func forward(ctx context.Context, f *flags, env environment, signals <-chan os.Signal, log *slog.Logger) error {
+func forward(ctx context.Context, f *flags, env cli.Environment, signals <-chan os.Signal, log *slog.Logger) error {
 	config, err := f.config(env)
 	if err != nil {
-		return &exitError{exitUsage, err}
+		return &cli.ExitError{Code: cli.ExitUsage, Err: err}
 	}
 	config.Log = log
 	fwd, err := forwarder.Open(config)
@@ -95,9 +89,9 @@ const sameSignal = 200 * time.Millisecond
 func startError(err error, stateDir string) error {
 	switch {
 	case errors.Is(err, forwarder.ErrInUse):
-		return &exitError{exitLocked, fmt.Errorf("%w: another dalogfwd runs with it; stop that one or give --state-dir another folder", err)}
+		return &cli.ExitError{Code: cli.ExitLocked, Err: fmt.Errorf("%w: another dalogfwd runs with it; stop that one or give --state-dir another folder", err)}
 	case errors.Is(err, forwarder.ErrState):
-		return &exitError{exitFolder, fmt.Errorf("%w; make %s a folder that this user may write to, or give --state-dir another one", err, stateDir)}
+		return &cli.ExitError{Code: cli.ExitFolder, Err: fmt.Errorf("%w; make %s a folder that this user may write to, or give --state-dir another one", err, stateDir)}
 	}
-	return &exitError{exitUsage, fmt.Errorf("%w; see dalogfwd --help", err)}
+	return &cli.ExitError{Code: cli.ExitUsage, Err: fmt.Errorf("%w; see dalogfwd --help", err)}
 }

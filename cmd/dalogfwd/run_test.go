@@ -16,6 +16,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/dalog-project/dalog/internal/cli"
+	"github.com/dalog-project/dalog/internal/syslog"
 )
 
 // With childEnv set this binary is dalogfwd.
@@ -66,22 +69,22 @@ func TestStartFails(t *testing.T) {
 		code    int
 		says    []string
 	}{
-		{"no server", nil, []string{state}, exitUsage, []string{"LOGSERVER", "--server", "--help"}},
-		{"server null", []string{"LOGSERVER=null"}, []string{state}, exitUsage, []string{"LOGSERVER"}},
-		{"server None", []string{"LOGSERVER=None", "DALOGFWD_SERVER=None"}, []string{state, "--server="}, exitUsage, []string{"LOGSERVER"}},
-		{"bad server", server, []string{state, "--server=a:b:c"}, exitUsage, []string{"a:b:c"}},
-		{"unknown flag", server, []string{state, "--no-such-flag"}, exitUsage, []string{"--no-such-flag", "--help"}},
-		{"file without program", server, []string{state, "--file=/x.log"}, exitUsage, []string{"/x.log", "PATH=PROGRAM"}},
-		{"file with empty program", server, []string{state, "--file=/x.log="}, exitUsage, []string{"/x.log", "program"}},
-		{"file without path", server, []string{state, "--file==app"}, exitUsage, []string{"path"}},
-		{"program with blanks", server, []string{state, "--file=/x.log=my app"}, exitUsage, []string{"my app"}},
-		{"bad severity", server, []string{state, "--file=/x.log=app:loud"}, exitUsage, []string{"loud", "warning"}},
-		{"severity 8", server, []string{state, "--file=/x.log=app:8"}, exitUsage, []string{`"8"`}},
-		{"bad pattern", server, []string{state, "--file=/x[.log=app"}, exitUsage, []string{"/x[.log"}},
-		{"bad protocol", server, []string{state, "--protocol=carrier-pigeon"}, exitUsage, []string{"carrier-pigeon", "syslog"}},
-		{"bad size", server, []string{state, "--max-line=long"}, exitUsage, []string{"long", "MiB"}},
-		{"size too small", server, []string{state, "--max-line=10"}, exitUsage, []string{"--max-line", "1KiB"}},
-		{"state folder is a file", server, []string{"--state-dir=" + file}, exitFolder, []string{file, "--state-dir"}},
+		{"no server", nil, []string{state}, cli.ExitUsage, []string{"LOGSERVER", "--server", "--help"}},
+		{"server null", []string{"LOGSERVER=null"}, []string{state}, cli.ExitUsage, []string{"LOGSERVER"}},
+		{"server None", []string{"LOGSERVER=None", "DALOGFWD_SERVER=None"}, []string{state, "--server="}, cli.ExitUsage, []string{"LOGSERVER"}},
+		{"bad server", server, []string{state, "--server=a:b:c"}, cli.ExitUsage, []string{"a:b:c"}},
+		{"unknown flag", server, []string{state, "--no-such-flag"}, cli.ExitUsage, []string{"--no-such-flag", "--help"}},
+		{"file without program", server, []string{state, "--file=/x.log"}, cli.ExitUsage, []string{"/x.log", "PATH=PROGRAM"}},
+		{"file with empty program", server, []string{state, "--file=/x.log="}, cli.ExitUsage, []string{"/x.log", "program"}},
+		{"file without path", server, []string{state, "--file==app"}, cli.ExitUsage, []string{"path"}},
+		{"program with blanks", server, []string{state, "--file=/x.log=my app"}, cli.ExitUsage, []string{"my app"}},
+		{"bad severity", server, []string{state, "--file=/x.log=app:loud"}, cli.ExitUsage, []string{"loud", "warning"}},
+		{"severity 8", server, []string{state, "--file=/x.log=app:8"}, cli.ExitUsage, []string{`"8"`}},
+		{"bad pattern", server, []string{state, "--file=/x[.log=app"}, cli.ExitUsage, []string{"/x[.log"}},
+		{"bad protocol", server, []string{state, "--protocol=carrier-pigeon"}, cli.ExitUsage, []string{"carrier-pigeon", "syslog"}},
+		{"bad size", server, []string{state, "--max-line=long"}, cli.ExitUsage, []string{"long", "MiB"}},
+		{"size too small", server, []string{state, "--max-line=10"}, cli.ExitUsage, []string{"--max-line", "1KiB"}},
+		{"state folder is a file", server, []string{"--state-dir=" + file}, cli.ExitFolder, []string{file, "--state-dir"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -99,37 +102,36 @@ func TestStartFails(t *testing.T) {
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	code, stdout, _ := runHere(t.Context(), nil, "--help")
-	assert.Equal(t, exitOK, code)
+	assert.Equal(t, cli.ExitOK, code)
 	for _, s := range []string{"LOGSERVER", "$DALOGFWD_STATE_DIR", "Exit codes", "Examples", "crash"} {
 		assert.Contains(t, stdout, s)
 	}
 	code, stdout, _ = runHere(t.Context(), nil, "--version")
-	assert.Equal(t, exitOK, code)
-	assert.Equal(t, versionText()+"\n", stdout)
+	assert.Equal(t, cli.ExitOK, code)
+	assert.Contains(t, stdout, versionText()+" (go1.")
 }
 
 func TestConfig(t *testing.T) {
 	t.Parallel()
-	parse := func(environ []string, args ...string) (f *flags, env environment) {
-		env = parseEnviron(environ)
-		f, done, err := parseFlags(args, env, io.Discard, io.Discard)
+	parse := func(environ []string, args ...string) (*flags, *cli.Invocation) {
+		f, inv, err := parseFlags(args, environ, io.Discard, io.Discard)
 		require.NoError(t, err)
-		require.False(t, done)
-		return f, env
+		require.False(t, inv.Done)
+		return f, inv
 	}
 	t.Run("docassemble", func(t *testing.T) {
-		f, env := parse([]string{"LOGSERVER=backend.internal", "SERVERHOSTNAME=web1.example.org"})
-		c, err := f.config(env)
+		f, inv := parse([]string{"LOGSERVER=backend.internal", "SERVERHOSTNAME=web1.example.org"})
+		c, err := f.config(inv.Env)
 		require.NoError(t, err)
 		assert.Equal(t, []string{"backend.internal"}, c.Servers)
 		assert.Equal(t, "web1.example.org", c.Hostname)
 		assert.Equal(t, "/var/lib/dalogfwd", c.StateDir)
-		assert.Equal(t, "syslog", c.Protocol)
+		assert.Equal(t, "relp", c.Protocol)
 		assert.Equal(t, 1<<20, c.MaxLine)
 		assert.False(t, c.FromEnd || c.KeepBlank)
 		var files []string
 		for _, file := range c.Files {
-			files = append(files, strings.Join([]string{file.Pattern, file.Program, severities[file.Severity]}, " "))
+			files = append(files, strings.Join([]string{file.Pattern, file.Program, syslog.SeverityName(file.Severity)}, " "))
 		}
 		assert.Equal(t, []string{
 			"/usr/share/docassemble/log/docassemble.log docassemble debug",
@@ -145,10 +147,10 @@ func TestConfig(t *testing.T) {
 		}, files)
 	})
 	t.Run("flags", func(t *testing.T) {
-		f, env := parse([]string{"LOGSERVER=other", "SERVERHOSTNAME=null", "DALOGFWD_KEEP_BLANK=true", "DALOGFWD_MAX_LINE=2KiB"},
+		f, inv := parse([]string{"LOGSERVER=other", "SERVERHOSTNAME=null", "DALOGFWD_KEEP_BLANK=true", "DALOGFWD_MAX_LINE=2KiB"},
 			"--server=a,b:1514", "--protocol=bsd", "--start-at-end", "--state-dir=/s",
 			"--file=/x=y/*.log=app", "--file=/z.log=Z-1:ERROR", "--file=/n.log=n:4")
-		c, err := f.config(env)
+		c, err := f.config(inv.Env)
 		require.NoError(t, err)
 		name, err := os.Hostname()
 		require.NoError(t, err)
@@ -170,8 +172,8 @@ func TestConfig(t *testing.T) {
 		assert.Equal(t, "/b.log", f.File[1].Pattern)
 	})
 	t.Run("unknown variables", func(t *testing.T) {
-		env := parseEnviron([]string{"DALOGFWD_SERVER=s", "DALOGFWD_SEVRER=t", "OTHER=x"})
-		assert.Equal(t, []string{"DALOGFWD_SEVRER"}, env.unknown())
+		_, inv := parse([]string{"DALOGFWD_SERVER=s", "DALOGFWD_SEVRER=t", "OTHER=x"})
+		assert.Equal(t, []string{"DALOGFWD_SEVRER, did you mean DALOGFWD_SERVER?"}, inv.Warnings)
 	})
 }
 
@@ -245,13 +247,13 @@ func TestSignals(t *testing.T) {
 			t.Parallel()
 			r := startReceiver(t)
 			path, state := filepath.Join(t.TempDir(), "app.log"), filepath.Join(t.TempDir(), "made/state")
-			c := startChild(t, "--server", r.addr, "--state-dir", state, "--file", path+"=app")
+			c := startChild(t, "--protocol", "syslog", "--server", r.addr, "--state-dir", state, "--file", path+"=app")
 			c.waitFor("msg=connected")
 			require.NoError(t, os.WriteFile(path, []byte(strings.Repeat("line\n", 1000)), 0o600))
 			require.NoError(t, c.cmd.Process.Signal(syscall.SIGHUP)) // which ends nothing
 			require.NoError(t, c.cmd.Process.Signal(sig))
 			require.NoError(t, c.cmd.Process.Signal(sig)) // the same wish
-			assert.Equal(t, exitOK, c.wait())
+			assert.Equal(t, cli.ExitOK, c.wait())
 			require.Eventually(t, func() bool { return strings.Count(r.got.String(), "\n") == 1000 }, 5*time.Second, time.Millisecond)
 			info, err := os.Stat(state)
 			require.NoError(t, err)
@@ -275,14 +277,14 @@ func TestSecondSignal(t *testing.T) {
 	}()
 	path, state := filepath.Join(t.TempDir(), "app.log"), t.TempDir()
 	require.NoError(t, os.WriteFile(path, bytes.Repeat([]byte("0123456789012345678901234567890123456789\n"), 1<<19), 0o600))
-	c := startChild(t, "--server", l.Addr().String(), "--state-dir", state, "--file", path+"=app")
+	c := startChild(t, "--protocol", "syslog", "--server", l.Addr().String(), "--state-dir", state, "--file", path+"=app")
 	c.waitFor("msg=connected")
 	require.NoError(t, c.cmd.Process.Signal(syscall.SIGTERM))
 	c.waitFor("sending the rest")
 	time.Sleep(sameSignal + 50*time.Millisecond) // or it is the same wish
 	began := time.Now()
 	require.NoError(t, c.cmd.Process.Signal(syscall.SIGTERM))
-	assert.Equal(t, exitOK, c.wait())
+	assert.Equal(t, cli.ExitOK, c.wait())
 	assert.Less(t, time.Since(began), 3*time.Second)
 	assert.Contains(t, c.stderr.String(), "not delivered")
 }
@@ -293,10 +295,10 @@ func TestSecondProcess(t *testing.T) {
 	args := []string{"--server", "127.0.0.1:1", "--state-dir", state, "--file", "/nowhere/app.log=app"}
 	c := startChild(t, args...)
 	code, _, stderr := runHere(t.Context(), nil, args...)
-	assert.Equal(t, exitLocked, code)
+	assert.Equal(t, cli.ExitLocked, code)
 	assert.Contains(t, stderr, state)
 	require.NoError(t, c.cmd.Process.Signal(syscall.SIGTERM))
-	assert.Equal(t, exitOK, c.wait())
+	assert.Equal(t, cli.ExitOK, c.wait())
 }
 
 // A name that cannot be looked up is not fatal: it may be there tomorrow.
@@ -306,7 +308,7 @@ func TestServerOfUnknownName(t *testing.T) {
 	c.waitFor("no-such-host.invalid:514")
 	c.waitFor("retrying")
 	require.NoError(t, c.cmd.Process.Signal(syscall.SIGTERM))
-	assert.Equal(t, exitOK, c.wait())
+	assert.Equal(t, cli.ExitOK, c.wait())
 }
 
 func TestLogFormat(t *testing.T) {
@@ -315,7 +317,7 @@ func TestLogFormat(t *testing.T) {
 	cancel()
 	code, _, stderr := runHere(ctx, []string{"DALOGFWD_SEVRER=x"}, "--server", "127.0.0.1:1", "--state-dir", t.TempDir(), "--log-format", "json",
 		"--file", "/nowhere/app.log=app")
-	assert.Equal(t, exitOK, code)
+	assert.Equal(t, cli.ExitOK, code)
 	for line := range strings.Lines(stderr) {
 		assert.True(t, strings.HasPrefix(line, `{"time":`), line)
 	}

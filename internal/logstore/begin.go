@@ -18,9 +18,9 @@ func (r *recovery) settle() error {
 	s := r.s
 	for _, log := range s.router.files() {
 		if log.number.Load() == 0 {
-			log.number.Store(r.from.next)
-			r.from.next++
-			log.base.Store(s.parts.next(log.name))
+			if err := r.settleUnknown(log); err != nil {
+				return err
+			}
 		}
 		if log.opened != nil || r.settled[log] {
 			continue
@@ -34,6 +34,20 @@ func (r *recovery) settle() error {
 	}
 	s.folder.newNames.Store(true) // whatever others made is in the checkpoint now
 	return s.folder.syncDirty()
+}
+
+// settleUnknown sees to a file of which the state does not know. The last run may
+// have made it just before the power failed.
+func (r *recovery) settleUnknown(log *logFile) error {
+	f := &redo{number: r.from.next, name: log.name}
+	r.from.next++
+	if r.fresh {
+		log.number.Store(f.number)
+		log.base.Store(r.s.parts.next(log.name))
+		return nil
+	}
+	_, err := r.redoFile(f)
+	return err
 }
 
 // settleFile sets the place of a file that recovery did not have to open: at the
@@ -74,7 +88,7 @@ func ignoreMissing(err error) error {
 // begin makes the checkpoint of what was recovered, and a new log behind it.
 func (s *Store) begin(r *recovery) error {
 	s.id = r.from.store
-	c := &checkpoint{store: s.id, lock: s.lockID, lsn: r.last, next: r.from.next}
+	c := &checkpoint{store: s.id, lsn: r.last, next: r.from.next}
 	c.files, c.sources = s.router.entries(), s.sources.snapshot()
 	for range 2 { // the one before is as good then
 		if err := c.write(s.state); err != nil {
@@ -125,47 +139,8 @@ type foreignState struct{ why string }
 
 func (e *foreignState) Error() string { return e.why }
 
-// belongs tells whether the checkpoint is of this folder and these files: a
-// *foreignState if not.
-func (s *Store) belongs(c *checkpoint) error {
-	if !c.lock.Same(s.lockID) {
-		return &foreignState{"the state folder is a copy of the one that it was"}
-	}
-	known, replaced := 0, 0
-	for i := range c.files {
-		f := &c.files[i]
-		id, err := s.folder.fs.Identify(f.name)
-		switch {
-		case err != nil && !errors.Is(err, fs.ErrNotExist):
-			return err
-		case err == nil && id.Same(f.identity):
-			known++
-			continue
-		}
-		r := recovery{s: s}
-		name, err := r.search(&redo{name: f.name, at: f.placement})
-		if err != nil {
-			return err
-		}
-		if name != "" {
-			known++
-			continue
-		}
-		if info, err := s.folder.fs.Lstat(f.name); err == nil && info.Size > 0 {
-			replaced++
-		}
-	}
-	if known == 0 && replaced > 0 {
-		return &foreignState{"none of the log files is one that it was"}
-	}
-	return nil
-}
-
 // setAside moves the state to a folder of its own.
-func (s *Store) setAside(why string) error {
-	if why == "" {
-		return nil
-	}
+func (s *Store) setAside(why ...any) error {
 	dir := "aside-" + time.Now().UTC().Format("20060102T150405.000000000")
 	if err := s.state.Mkdir(dir, 0o700); err != nil {
 		return err
@@ -179,7 +154,7 @@ func (s *Store) setAside(why string) error {
 		return err
 	}
 	s.log.Error("the state does not belong to the files of the log folder and is set aside; a new store begins behind what is there, and forwarders go on where they are",
-		"why", why, "set_aside", dir)
+		append(why, "set_aside", dir)...)
 	return s.makeState()
 }
 

@@ -42,7 +42,7 @@ func (s *Store) checkpoint() error {
 	s.checkpointing.Lock()
 	defer s.checkpointing.Unlock()
 	grown := s.journal.growth()
-	c := &checkpoint{store: s.id, lock: s.lockID, lsn: s.pending.applied()}
+	c := &checkpoint{store: s.id, lsn: s.pending.applied()}
 	if err := s.folder.syncDirty(); err != nil {
 		return err
 	}

@@ -16,9 +16,9 @@ import (
 // write-ahead log up to its LSN were in the log files and these were durable.
 // Numbers and text are as in records:
 //
-//	"DALOGCKP", version 4 bytes, store 16 bytes, lsn, lock {identity}, next
+//	"DALOGCKP", version 4 bytes, store 16 bytes, lsn, self {identity}, next
 //	files {file, name, own, size, base, anchor, identity}*
-//	sources {peer, id 16 bytes, offset, anchor, seen}*
+//	sources {peer, id 16 bytes, offset, anchor, seen, first, skipped}*
 //	crc 4 bytes, over all before it
 //
 // Every version keeps the magic and the version in place.
@@ -36,9 +36,10 @@ const (
 type checkpoint struct {
 	store [16]byte
 	lsn   uint64
-	// lock is the identity of the lock file, which stays as long as the state
-	// folder does: another one tells that the folder is a copy.
-	lock    vfs.Identity
+	// self is the identity of the file that it was written to. Each one is written
+	// to a new file: that another one holds it tells that it is a copy.
+	self    vfs.Identity
+	moved   bool   // it is; not written
 	next    uint64 // the file number to be given next
 	files   []fileEntry
 	sources []sourceEntry
@@ -64,7 +65,7 @@ func (c *checkpoint) encode() []byte {
 	b = binary.LittleEndian.AppendUint32(b, checkpointVersion)
 	b = append(b, c.store[:]...)
 	b = binary.AppendUvarint(b, c.lsn)
-	b = appendIdentity(b, c.lock)
+	b = appendIdentity(b, c.self)
 	b = binary.AppendUvarint(b, c.next)
 	b = binary.AppendUvarint(b, uint64(len(c.files)))
 	for i := range c.files {
@@ -80,6 +81,8 @@ func (c *checkpoint) encode() []byte {
 		b = binary.AppendUvarint(b, uint64(s.Offset))
 		b = binary.LittleEndian.AppendUint32(b, s.Anchor)
 		b = binary.AppendUvarint(b, uint64(max(0, s.Seen)))
+		b = binary.AppendUvarint(b, uint64(s.First))
+		b = binary.AppendUvarint(b, uint64(s.Skipped))
 	}
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
@@ -118,12 +121,14 @@ func decodeCheckpoint(name string, b []byte) (*checkpoint, error) {
 	if d.check(len(d.b) >= len(c.store)) {
 		d.b = d.b[copy(c.store[:], d.b):]
 	}
-	c.lsn, c.lock, c.next = d.uint(), d.identity(), d.uint()
+	c.lsn, c.self, c.next = d.uint(), d.identity(), d.uint()
 	for range d.count(10) {
 		c.files = append(c.files, fileEntry{number: d.uint(), name: d.text(), placement: d.placement()})
 	}
-	for range d.count(23) {
-		c.sources = append(c.sources, sourceEntry{key: d.key(), Position: Position{Offset: d.int(), Anchor: d.uint32(), Seen: d.int()}})
+	for range d.count(25) {
+		c.sources = append(c.sources, sourceEntry{key: d.key(), Position: Position{
+			Offset: d.int(), Anchor: d.uint32(), Seen: d.int(), First: d.int(), Skipped: d.int(),
+		}})
 	}
 	if d.end() != nil {
 		return nil, errCheckpoint
@@ -149,18 +154,30 @@ func readCheckpoint(state vfs.FS, name string) (*checkpoint, error) {
 	if n, err := f.ReadAt(b, 0); n < len(b) {
 		return nil, errors.Join(err, io.ErrUnexpectedEOF)
 	}
-	return decodeCheckpoint(name, b)
+	c, err := decodeCheckpoint(name, b)
+	if err != nil {
+		return nil, err
+	}
+	id, err := f.Identity()
+	if err != nil {
+		return nil, err
+	}
+	c.moved = !c.self.Same(id)
+	return c, nil
 }
 
 // write makes c the checkpoint, durable on return. The one before stays under
 // checkpointOld. An error leaves either of them in place; where the sync of the
 // new one failed, or that of the folder, it is not [vfs.IsFull].
 func (c *checkpoint) write(state vfs.FS) error {
-	f, err := state.OpenFile(checkpointNew, os.O_RDWR|os.O_CREATE, 0o600)
+	if err := state.Remove(checkpointNew); ignoreMissing(err) != nil {
+		return err
+	}
+	f, err := state.OpenFile(checkpointNew, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	err = f.Truncate(0)
+	c.self, err = f.Identity()
 	if err == nil {
 		_, err = f.WriteAt(c.encode(), 0)
 	}

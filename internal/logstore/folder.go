@@ -5,6 +5,7 @@ import (
 	"container/list"
 	"errors"
 	"hash/crc32"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -349,13 +350,21 @@ func (d *folder) syncLocked(f *logFile) error {
 
 // anchorAt is the checksum of the bytes before offset at, as far back as an
 // anchor reaches.
-func anchorAt(h vfs.File, at int64) (uint32, error) {
+func anchorAt(h io.ReaderAt, at int64) (uint32, error) {
 	var b [delivery.AnchorSize]byte
 	n := min(at, int64(len(b)))
 	if k, err := h.ReadAt(b[:n], at-n); int64(k) < n {
 		return 0, err
 	}
 	return crc32.Checksum(b[:n], castagnoli), nil
+}
+
+// forgive lets names be synced again, where recovery begins anew.
+func (d *folder) forgive() {
+	d.naming.Lock()
+	defer d.naming.Unlock()
+	d.unsafe = nil
+	d.newNames.Store(true)
 }
 
 // syncNames makes the names of new files durable.

@@ -1,35 +1,67 @@
 package logstore
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/dalog-project/dalog/internal/vfs"
 )
 
 // maxCompare bounds how much of a file is compared with the log: what the log
 // holds is no further from the file's end than others have written since.
-// maxLook is how much is looked at where the log holds nothing.
-const (
-	maxCompare = 512 << 20
-	maxLook    = 16 << 20
-)
+const maxCompare = 512 << 20
+
+// damaged tells whether a file that the log has nothing for holds NUL behind the
+// place up to which all is well, or ends within a line: the power failed before
+// its data was durable.
+func (r *recovery) damaged(name string, at located) (bool, error) {
+	if !at.grown {
+		return false, nil
+	}
+	h, err := r.s.folder.fs.OpenFile(name, os.O_RDONLY, 0)
+	if err != nil {
+		return false, ignoreRefusal(name, ignoreMissing(err))
+	}
+	defer h.Close()
+	return isDamaged(h, at.from)
+}
+
+func isDamaged(h vfs.File, from int64) (bool, error) {
+	info, err := h.Stat()
+	if err != nil || info.Size <= from {
+		return false, err
+	}
+	if torn, err := isTorn(h, info.Size); torn || err != nil {
+		return torn, err
+	}
+	from = max(from, info.Size-maxCompare)
+	b := make([]byte, min(1<<20, info.Size-from))
+	for at := from; at < info.Size; {
+		n, err := h.ReadAt(b[:min(int64(len(b)), info.Size-at)], at)
+		if bytes.IndexByte(b[:n], 0) >= 0 {
+			return true, nil
+		}
+		if n == 0 {
+			return false, fmt.Errorf("look through the end of the file: %w", errors.Join(err, errShort))
+		}
+		at += int64(n)
+	}
+	return false, nil
+}
 
 // readEnd reads the file from offset from on, or as much of its end as is to be
-// compared with want, beginning with a line.
-func readEnd(h vfs.File, from int64, want []byte) (b []byte, start int64, err error) {
+// compared, beginning with a line.
+func readEnd(h vfs.File, from int64) (b []byte, start int64, err error) {
 	info, err := h.Stat()
 	if err != nil {
 		return nil, 0, err
 	}
-	most := int64(maxCompare)
-	if len(want) == 0 {
-		most = maxLook
-	}
-	start = max(from, info.Size-most)
+	start = max(from, info.Size-maxCompare)
 	b = make([]byte, max(0, info.Size-start))
 	if n, err := h.ReadAt(b, start); n < len(b) {
 		return nil, 0, fmt.Errorf("read the end of the file: %w", errors.Join(err, errShort))
@@ -54,7 +86,7 @@ var errShort = errors.New("the file became shorter meanwhile")
 // mend makes want part of the open file log, from at on.
 func (r *recovery) mend(log *logFile, at located, want []byte) error {
 	s := r.s
-	have, start, err := readEnd(log.handle, at.from, want)
+	have, start, err := readEnd(log.handle, at.from)
 	if err != nil {
 		return err
 	}
@@ -63,7 +95,13 @@ func (r *recovery) mend(log *logFile, at located, want []byte) error {
 		return err
 	}
 	fix := reconcile(have, want, midst)
+	if !fix.exact {
+		r.doubt("the file holds more than the state knows of", log.name)
+	}
 	if err := r.fill(log.handle, log.name, start, fix); err != nil {
+		return err
+	}
+	if err := rewrite(log.handle, start, have, fix); err != nil {
 		return err
 	}
 	end := log.position.own
@@ -78,6 +116,10 @@ func (r *recovery) mend(log *logFile, at located, want []byte) error {
 			return err
 		}
 		log.end += int64(n)
+	}
+	n, err := endLine(log.handle, log.end)
+	if log.end += n; err != nil {
+		return err
 	}
 	if len(fix.rest) > 0 {
 		if _, err := s.folder.append(log, [][]byte{fix.rest}, end-int64(len(fix.rest))); err != nil {
@@ -101,7 +143,12 @@ func (r *recovery) mendElsewhere(f *redo, at located, want []byte) (rest []byte,
 		return want, ignoreRefusal(at.elsewhere, err)
 	}
 	defer h.Close()
-	have, start, err := readEnd(h, at.elsewhereFrom, want)
+	if len(want) == 0 {
+		if damaged, err := isDamaged(h, at.elsewhereFrom); !damaged || err != nil {
+			return nil, err
+		}
+	}
+	have, start, err := readEnd(h, at.elsewhereFrom)
 	if err != nil {
 		return nil, err
 	}
@@ -113,12 +160,37 @@ func (r *recovery) mendElsewhere(f *redo, at located, want []byte) (rest []byte,
 	if err := r.fill(h, strings.ReplaceAll(at.elsewhere, "/", "_"), start, fix); err != nil {
 		return nil, err
 	}
+	if err := rewrite(h, start, have, fix); err != nil {
+		return nil, err
+	}
 	if len(fix.finish) > 0 {
 		if _, err := h.Append([][]byte{fix.finish}); err != nil {
 			return nil, err
 		}
 	}
+	if _, err := endLine(h, start+int64(len(have)+len(fix.finish))); err != nil {
+		return nil, err
+	}
 	return fix.rest, h.Datasync()
+}
+
+// endLine ends a line without end that a file of this size ends with, unless
+// somebody is about to.
+func endLine(h vfs.File, size int64) (added int64, err error) {
+	for range tornLooks {
+		if size == 0 {
+			return 0, nil
+		}
+		if torn, err := isTorn(h, size); !torn || err != nil {
+			return 0, err
+		}
+		time.Sleep(tornWait)
+		if info, err := h.Stat(); err != nil || info.Size != size {
+			return 0, err
+		}
+	}
+	n, err := h.Append([][]byte{[]byte(truncatedMark + "\n")})
+	return int64(n), err
 }
 
 // fill overwrites what was lost, after what can be read of it is safe in the
@@ -150,6 +222,30 @@ func (r *recovery) fill(h vfs.File, name string, start int64, fix repair) error 
 	}
 	if lost > 0 {
 		r.s.log.Warn("bytes of others were lost when the power failed: a line in the file says where", "file", name, "bytes", lost, "what_is_left_of_them", file)
+	}
+	return nil
+}
+
+// rewrite writes what was found once more. If an fdatasync of the last run failed,
+// the kernel may have it in memory only, and take it for written: the next
+// fdatasync alone would succeed without a write.
+func rewrite(h vfs.File, start int64, have []byte, fix repair) error {
+	if fix.found == 0 {
+		return nil
+	}
+	for _, f := range fix.fills {
+		copy(have[f.off:], f.data)
+	}
+	now := make([]byte, min(len(have), 256<<10))
+	for at := 0; at < len(have); {
+		n, _ := h.ReadAt(now[:min(len(now), len(have)-at)], start+int64(at))
+		if !bytes.Equal(now[:n], have[at:at+n]) || n == 0 {
+			return nil // somebody else is at it
+		}
+		if _, err := h.WriteAt(now[:n], start+int64(at)); err != nil {
+			return err
+		}
+		at += n
 	}
 	return nil
 }

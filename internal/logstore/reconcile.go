@@ -13,8 +13,9 @@ type repair struct {
 	// finish is what is missing of our line that the file ends with; rest is
 	// what is to be added behind that.
 	finish, rest []byte
-	found        int // bytes of ours that are there
-	foreign      int // whole lines of others
+	found        int  // bytes of ours that are there
+	foreign      int  // whole lines of others
+	exact        bool // what is there is the beginning of what should be, and nothing else
 }
 
 // fill replaces the bytes from off on, which were lost when the power failed.
@@ -48,7 +49,7 @@ func reconcile(have, want []byte, midst bool) repair {
 		if same > 0 && want[same-1] != '\n' {
 			line = lineLength(want[same:])
 		}
-		return repair{found: same, finish: want[same : same+line], rest: want[same+line:]}
+		return repair{found: same, finish: want[same : same+line], rest: want[same+line:], exact: true}
 	}
 	begin := bytes.LastIndexByte(have[:same], '\n') + 1
 	m := newMatch(have[begin:], want[begin:])
@@ -260,7 +261,7 @@ func (m *match) fill(r *repair, gap []chunk, to int, last bool) (at int) {
 		switch {
 		case ending >= 0:
 			line := m.line(ending)
-			data = append(append(data, lostLine(room-n-len(line))...), line...)
+			data = append(append(data, lossMark(room-n-len(line), false)...), line...)
 			n += len(line)
 			m.next++
 		case last && end == len(m.have) && m.next < to:
@@ -268,7 +269,7 @@ func (m *match) fill(r *repair, gap []chunk, to int, last bool) (at int) {
 			data = append(data, m.want[from+n:from+room]...)
 			n = room
 		default:
-			data = append(data, lostLine(room-n)...)
+			data = append(data, lossMark(room-n, end < c.end)...)
 		}
 		r.fills = append(r.fills, fill{off: int64(c.start), data: data, lost: m.have[c.start:end], others: room - n})
 		at = from + n
@@ -325,12 +326,13 @@ func (m *match) unordered() (r repair) {
 		case withNUL:
 			end := c.start + bytes.LastIndexByte(m.have[c.start:c.end], 0) + 1
 			text := m.have[end:c.end]
-			if n, ours := m.number[string(text)]; !ours || !found(n, len(text)) {
+			n, whole := m.number[string(text)]
+			if whole = whole && found(n, len(text)); !whole {
 				end, _ = m.damageEnd(c, len(m.ends))
 			}
 			lead := m.lead(c)
-			lost := end - c.start - len(lead)
-			r.fills = append(r.fills, fill{off: int64(c.start), data: append(lead, lostLine(lost)...), lost: m.have[c.start:end], others: lost})
+			room := end - c.start - len(lead)
+			r.fills = append(r.fills, fill{off: int64(c.start), data: append(lead, lossMark(room, !whole && end < c.end)...), lost: m.have[c.start:end], others: room})
 		}
 	}
 	var missing []byte
@@ -369,16 +371,22 @@ func (m *match) finish(r *repair, missing []byte, midst bool) {
 	}
 }
 
-// lostLine is a line of n bytes that says that there were others.
-func lostLine(n int) []byte {
+// lossMark is n bytes that say that there were others: a line, or the beginning of
+// the one that what is left of theirs ends, if tail is set.
+func lossMark(n int, tail bool) []byte {
 	if n == 0 {
 		return nil
 	}
 	b := bytes.Repeat([]byte{'.'}, n)
-	text := fmt.Sprintf("dalog: %d bytes were lost here when the power failed ", n)
-	if len(text) < n {
-		copy(b, text)
+	for _, text := range []string{fmt.Sprintf("dalog: %d bytes were lost here when the power failed ", n), "dalog: lost "} {
+		if len(text) < n {
+			copy(b, text)
+			break
+		}
 	}
 	b[n-1] = '\n'
+	if tail {
+		b[n-1] = ' '
+	}
 	return b
 }

@@ -48,6 +48,9 @@ func (s *Store) recover() error {
 	if err := r.redo(); err != nil {
 		return fmt.Errorf("log folder: %w", err)
 	}
+	if err := r.conclude(); err != nil {
+		return fmt.Errorf("state folder: %w", err)
+	}
 	if err := s.begin(r); err != nil {
 		return fmt.Errorf("state folder: %w", err)
 	}
@@ -67,7 +70,8 @@ func (s *Store) awaitRecovery(ctx context.Context) error {
 		}
 		s.makeRoom()
 		err := s.folder.closeAll()
-		if err == nil {
+		s.folder.forgive()
+		if err == nil || vfs.IsFull(err) {
 			err = s.recover()
 		}
 		if err == nil {
@@ -107,7 +111,12 @@ type recovery struct {
 	files   map[uint64]*redo
 	settled map[*logFile]bool // whose place is known without a look at the file
 	sources map[SourceKey]Position
+	copied  string // what of it is a copy; "" if nothing is
+	differs []any  // how the files are not just what it says, for the log; nil if they are
 }
+
+// newStore gives the store an id of its own.
+func (r *recovery) newStore() { _, _ = rand.Read(r.from.store[:]) } // never fails
 
 // redo is what the log says of one file: that from at on its own stream goes on
 // with want.
@@ -138,18 +147,16 @@ func (s *Store) readState() (*recovery, error) {
 		if !errors.As(err, &foreign) {
 			return r, err
 		}
-		if err := s.setAside(foreign.why); err != nil {
+		if foreign.why == "" {
+			continue
+		}
+		if err := s.setAside("found", foreign.why); err != nil {
 			return nil, err
 		}
 	}
 }
 
 func (s *Store) tryState() (*recovery, error) {
-	id, err := s.state.Identify(lockName)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	s.lockID = id
 	c, err := s.loadCheckpoint()
 	if err != nil {
 		return nil, err
@@ -170,11 +177,11 @@ func (s *Store) tryState() (*recovery, error) {
 		}
 		r.fresh = true
 		r.from.next = 1
-		_, _ = rand.Read(r.from.store[:]) // never fails
+		r.newStore()
 		return r, nil
 	}
-	r.from = *c
-	if err := s.belongs(c); err != nil {
+	r.from, r.last = *c, c.lsn
+	if r.copied, err = s.copied(c); err != nil {
 		return nil, err
 	}
 	for _, f := range c.files {
@@ -215,7 +222,11 @@ func (s *Store) loadCheckpoint() (*checkpoint, error) {
 // readLog takes in all records behind the checkpoint.
 func (r *recovery) readLog(logs vfs.FS) error {
 	opt := wal.Options{Store: r.from.store}
-	err := r.scan(logs, opt)
+	scan := func() error { return r.scan(logs, opt, r.from.lsn) }
+	if r.copied != "" {
+		scan = func() error { return r.scanCopy(logs, opt) }
+	}
+	err := scan()
 	var damage *wal.CorruptionError
 	var other *wal.StoreError
 	switch {
@@ -223,6 +234,8 @@ func (r *recovery) readLog(logs vfs.FS) error {
 		return &foreignState{other.Error()}
 	case !errors.As(err, &damage) && !errors.Is(err, errRecord):
 		return err
+	case r.copied != "":
+		return &foreignState{r.copied + ", and " + err.Error()}
 	case !r.s.cfg.Salvage:
 		return &DamageError{err}
 	}
@@ -241,8 +254,9 @@ func (r *recovery) readLog(logs vfs.FS) error {
 // errAgain says that the state has to be read anew.
 var errAgain = &foreignState{}
 
-func (r *recovery) scan(logs vfs.FS, opt wal.Options) error {
-	reader, err := wal.OpenReader(logs, opt, r.from.lsn)
+// scan takes in the records behind after.
+func (r *recovery) scan(logs vfs.FS, opt wal.Options, after uint64) error {
+	reader, err := wal.OpenReader(logs, opt, after)
 	if err != nil {
 		return err
 	}
@@ -308,16 +322,23 @@ func (r *recovery) takeBatch(typ byte, payload []byte) error {
 		}
 		f.skip(b.upto)
 	}
-	for _, a := range b.sources {
-		r.sources[a.key] = Position{Offset: a.to, Anchor: a.anchor, Seen: time.Now().Unix()}
+	for i := range b.sources {
+		a := &b.sources[i]
+		if p := r.sources[a.key]; a.to > p.Offset { // the checkpoint may be newer
+			r.sources[a.key] = moved(p, a, time.Now().Unix())
+		}
 	}
 	for _, e := range b.extents {
 		f := r.files[e.file]
+		data := b.data[:e.length]
+		b.data = b.data[e.length:]
+		if f == nil && r.copied != "" {
+			r.doubt("the write-ahead log has lines of a file that it does not name", "")
+			continue
+		}
 		if f == nil {
 			return errRecord
 		}
-		data := b.data[:e.length]
-		b.data = b.data[e.length:]
 		if len(f.want) == 0 && e.start > f.at.own {
 			f.at.own = e.start // what lies between is in the checkpointed file
 		}
@@ -384,13 +405,21 @@ func (r *recovery) redoFile(f *redo) (rest []byte, err error) {
 	log := s.router.restore(f.name)
 	log.number.Store(f.number)
 	end := f.end()
+	log.unsafe = nil // everything since the checkpoint is written once more
 	log.committed, log.published, log.workEnd = end, end, end
 	at, err := r.locate(f)
 	if err != nil {
 		return nil, err
 	}
 	want := f.want
-	if len(want) > 0 && at.elsewhere != "" {
+	switch {
+	case at.rotated:
+		fix := reconcile(at.behind, want, false)
+		if !fix.exact {
+			r.doubt("the file holds more than the state knows of", f.name)
+		}
+		want = append(fix.finish[:len(fix.finish):len(fix.finish)], fix.rest...)
+	case at.elsewhere != "":
 		if want, err = r.mendElsewhere(f, at, want); err != nil {
 			return nil, err
 		}
@@ -401,8 +430,13 @@ func (r *recovery) redoFile(f *redo) (rest []byte, err error) {
 	log.durable = log.position
 	log.base.Store(at.base)
 	r.settled[log] = at.intact
-	if len(want) == 0 && !at.grown {
-		return nil, nil
+	if len(want) == 0 {
+		if at.grown {
+			r.doubt("the file holds more than the state knows of", f.name)
+		}
+		if damaged, err := r.damaged(f.name, at); !damaged || err != nil {
+			return nil, err
+		}
 	}
 	err = s.folder.ready(log, time.Now())
 	if isRefusal(err) && len(want) == 0 {
@@ -431,6 +465,10 @@ type located struct {
 	// last placed, and there where it is to be compared from.
 	elsewhere     string
 	elsewhereFrom int64
+	// rotated: it is a part by now. behind is the text from where it is to be
+	// compared, to the end of what has the name.
+	rotated bool
+	behind  []byte
 }
 
 // locate finds the file, whatever was done to it meanwhile.
@@ -444,18 +482,29 @@ func (r *recovery) locate(f *redo) (at located, err error) {
 		return at, err
 	}
 	if f.at.identity == (vfs.Identity{}) {
-		at.base = s.parts.next(f.name)
+		at.base, at.grown = s.parts.next(f.name), at.identity != (vfs.Identity{})
 		return at, nil
 	}
 	if !at.identity.Same(f.at.identity) {
 		at.base = max(f.at.base, s.parts.next(f.name))
 		name, err := r.search(f)
-		if err != nil || name == "" {
-			if name == "" && at.identity != (vfs.Identity{}) {
+		if err != nil {
+			return at, err
+		}
+		if name == "" {
+			if found, err := r.findContent(f, &at); found || err != nil {
+				return at, err
+			}
+			switch {
+			case at.identity != (vfs.Identity{}):
 				s.log.Warn("log file was replaced while dalogd was down", "file", f.name)
+				r.doubt("another file has the name", f.name)
+			case f.at.size > 0:
+				s.log.Warn("log file was removed while dalogd was down", "file", f.name)
+				r.doubt("a file is missing", f.name)
 			}
 			at.base = max(at.base, f.at.base+f.at.size)
-			return at, err
+			return at, nil
 		}
 		info, from, err := r.look(name, f.at)
 		at.elsewhere, at.elsewhereFrom = name, from
@@ -470,6 +519,7 @@ func (r *recovery) locate(f *redo) (at located, err error) {
 		at.anchor, at.intact, at.grown = 0, false, true
 		s.count.shrunk.Add(1)
 		s.log.Warn("log file was truncated or changed while dalogd was down", "file", f.name, "size", info.Size, "was", f.at.size)
+		r.doubt("a file is shorter or another one", f.name)
 		at.base += f.at.size
 	}
 	return at, err

@@ -355,11 +355,11 @@ func (e *episode) send(src *simSource, first, last int) error {
 		r.Ends = append(r.Ends, l.end)
 	}
 	anchor := func(at int64) uint32 { return uint32(at) * 31 }
-	r.Before, r.After = anchor(r.Start), anchor(r.end())
-	e.note("source %v: %d to %d", src.key.ID[0], r.Start, r.end())
+	r.Before, r.After = anchor(r.Start), anchor(r.To())
+	e.note("source %v: %d to %d", src.key.ID[0], r.Start, r.To())
 	return e.s.SubmitRange(context.Background(), testTime, r, msgs, func(err error) {
 		if err == nil {
-			src.acked = max(src.acked, r.end())
+			src.acked = max(src.acked, r.To())
 		}
 	})
 }
@@ -719,17 +719,24 @@ var simDigits = regexp.MustCompile("[0-9]+")
 // isPiece tells whether a line may be there after a loss of power: a line that
 // says that something was lost, or what is left of lines that nobody was promised.
 func isPiece(line string, known []string) bool {
+	line = strings.TrimSuffix(line, truncatedMark)
 	if strings.Trim(line, ".") == "" || strings.HasPrefix(line, "dalog: ") {
 		return true
 	}
-	marker := string(lostLine(100))
+	marker, short := string(lossMark(100, false)), string(lossMark(30, false))
 	in := func(part string) bool {
-		said := simDigits.ReplaceAllString(strings.TrimRight(part, "."), "100")
-		return strings.Contains(marker, said) || strings.HasPrefix(said, "100") && strings.Contains(marker, said[3:]) || slices.ContainsFunc(known, func(k string) bool { return strings.Contains(k, part) })
+		said := simDigits.ReplaceAllString(strings.TrimRight(part, ". "), "100")
+		return strings.Contains(marker, said) || strings.Contains(short, said) ||
+			strings.HasPrefix(said, "100") && strings.Contains(marker, said[3:]) || slices.ContainsFunc(known, func(k string) bool { return strings.Contains(k, part) })
 	}
 	for i := range len(line) + 1 {
-		if in(line[:i]) && in(line[i:]) {
-			return true
+		if !in(line[:i]) {
+			continue
+		}
+		for k := i; k <= len(line); k++ {
+			if in(line[i:k]) && in(line[k:]) {
+				return true
+			}
 		}
 	}
 	return false

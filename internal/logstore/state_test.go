@@ -43,7 +43,7 @@ func TestRestoredFolders(t *testing.T) {
 			to := dir + ".copy"
 			copyFolder(t, dir, to)
 			return to
-		}, false, []string{"one"}},
+		}, true, []string{"one", "two"}},
 		{"copied without its state", func(t *testing.T, dir string) string {
 			to := dir + ".copy"
 			copyFolder(t, dir, to)
@@ -60,7 +60,7 @@ func TestRestoredFolders(t *testing.T) {
 				require.NoError(t, os.Rename(f+".new", f))
 			}
 			return dir
-		}, false, []string{"one"}},
+		}, true, []string{"one", "two"}},
 		{"files removed", func(t *testing.T, dir string) string {
 			files, err := filepath.Glob(filepath.Join(dir, "*.log"))
 			require.NoError(t, err)

@@ -31,6 +31,7 @@ type Store struct {
 	log    *slog.Logger
 	state  vfs.FS
 	lock   vfs.File
+	rules  atomic.Pointer[Config] // the fields that SetRules names
 	router *router
 	folder folder
 	parts  *parts
@@ -48,10 +49,9 @@ type Store struct {
 	applier
 
 	// Set by recovery.
-	id       [16]byte     // of the store
-	lockID   vfs.Identity // of the lock file
-	maxRange int          // bytes of the lines of a range
-	opened   []any        // what Run says of it
+	id       [16]byte // of the store
+	maxRange int      // bytes of the lines of a range
+	opened   []any    // what Run says of it
 
 	checkpointing   sync.Mutex // held by who makes one; protects trimTo
 	trimTo          uint64     // what the checkpoint before the last one covers
@@ -67,6 +67,16 @@ type Store struct {
 	filesHeld   atomic.Pointer[error] // why files are
 
 	overflowAlarm alarm
+}
+
+// ID is the Store's own: it stays as long as the positions of sources do, and a
+// Store that had to begin without them has another one. ok is false until there
+// was room for recovery.
+func (s *Store) ID() (id [16]byte, ok bool) {
+	if s.unrecovered.Load() != nil {
+		return id, false
+	}
+	return s.id, true
 }
 
 // Close gives the lock back and closes the folder. It comes after Run has

@@ -95,6 +95,11 @@ func (t *Tailer) read(s *Source) (Chunk, bool) {
 		maxLine:   t.cfg.MaxLine,
 	}
 
+	hold := 0 // bytes of whole lines to be read again
+	if !limited && !t.cfg.NoHold {
+		hold = unfinished(data[:end-len(last)], got == want)
+	}
+
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s.readErr = nil
@@ -104,13 +109,25 @@ func (t *Tailer) read(s *Source) (Chunk, bool) {
 		t.waitFor(s, before)
 		return Chunk{}, false
 	}
-	s.eof = got < want
+	s.eof = got < want && !s.partial
 	s.seen = start + int64(len(data))
+	if s.eof && hold > 0 {
+		if s.held = !s.holdOver && !s.flush && !t.ending; s.held {
+			s.eof = false
+			s.seen = start + int64(end-len(last)-hold)
+		} else {
+			hold = 0
+		}
+	} else {
+		s.held = false
+	}
+	s.holdOver = false
 	switch {
-	case end > len(last):
+	case end-hold > len(last):
+		end -= hold
 		chunk.Data = data[:end-len(last)]
 	case len(data) > t.cfg.MaxLine:
-		chunk.Data, chunk.cut = data[:CutPoint(data, t.cfg.MaxLine)], true
+		chunk.Data, chunk.cut = data[:delivery.CutPoint(data, t.cfg.MaxLine)], true
 	case s.flush && s.eof:
 		chunk.Data = data
 	case limited:
@@ -120,9 +137,21 @@ func (t *Tailer) read(s *Source) (Chunk, bool) {
 	if len(chunk.Data) > 0 {
 		chunk.End = s.cursor.Position()
 	}
-	s.again = s.again || !s.eof || s.flush && s.seen > s.cursor.Offset() || chunk.cut
+	s.again = s.again || !s.eof && !s.held && got == want || s.flush && s.seen > s.cursor.Offset() || chunk.cut
 	t.release(s)
 	return chunk, len(chunk.Data) > 0
+}
+
+// unfinished is how many bytes at the end of p, whole lines, belong to an event
+// that may not end there. More says that p is followed by other bytes.
+func unfinished(p []byte, more bool) int {
+	start, open := LastEvent(p)
+	switch n := len(p) - start; {
+	case n >= holdBytes, more && start == 0, !more && !open:
+		return 0
+	default:
+		return n
+	}
 }
 
 // skipHole moves s to the first byte of its file that is not NUL. A program that

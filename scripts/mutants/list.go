@@ -8,8 +8,34 @@ var (
 	syncFails = test{"./internal/e2e/fault", "^TestSyncFails$"}
 	crash     = test{"./internal/logstore", "^TestCrashAtEveryCall$|^TestConfirmedSurvivesPowerLoss$"}
 	model     = test{"./internal/logstore", "^TestSimulation$"}
+	copies    = test{"./internal/logstore", "^TestCopiedState$"}
 	relp      = test{"./internal/syslogsrv", "RELP"}
 )
+
+// intents writes a record of its own for each file of a group, each with the
+// positions of the sources.
+const intents = `	if len(g.extents) > 1 {
+		var first, last uint64
+		for _, e := range g.extents {
+			one := batchRecord{sources: g.sources, extents: []extent{{e.file.number.Load(), e.file.committed, e.length}}}
+			data := [][]byte{one.appendHead(nil)}
+			for _, p := range g.pieces[e.first:e.last] {
+				data = append(data, p.data)
+			}
+			lsn, err := s.write(ctx, recBatch, data...)
+			if err != nil {
+				return err
+			}
+			if first == 0 {
+				first = lsn
+			}
+			last = lsn
+			e.file.committed += int64(e.length)
+		}
+		g.launch(first, last)
+		return nil
+	}
+`
 
 var mutants = []mutant{
 	{"skip fdatasync", []edit{{"internal/wal/log.go",
@@ -37,11 +63,21 @@ var mutants = []mutant{
 		"skip, _ := slices.BinarySearch(r.Ends, src.accepted.to+1)",
 		"skip := 0"}}, []test{model}},
 	{"no LSN in the checkpoint", []edit{{"internal/logstore/recover.go",
-		"reader, err := wal.OpenReader(logs, opt, r.from.lsn)",
-		"reader, err := wal.OpenReader(logs, opt, 0)"}}, []test{crash, kills}},
+		"reader, err := wal.OpenReader(logs, opt, after)",
+		"reader, err := wal.OpenReader(logs, opt, 0*after)"}}, []test{model, crash, kills}},
+	// The first design of the commit path, kept to be shown wrong.
+	{"an intent for each file", []edit{{"internal/logstore/commit.go",
+		"	if len(c.head)+size > s.journal.limit {\n",
+		intents + "	if len(c.head)+size > s.journal.limit {\n"}}, []test{model, kills}},
 	{"size trusted without content", []edit{{"internal/logstore/reconcile.go",
 		"	same := commonPrefix(have, want)\n",
 		"	same := min(len(have), len(want))\n"}}, []test{crash, power}},
+	{"a copied state trusted", []edit{{"internal/logstore/copied.go",
+		"	if r.differs == nil {\n		s.log",
+		"	if true {\n		s.log"}}, []test{copies}},
+	{"a copied state not replayed", []edit{{"internal/logstore/recover.go",
+		"			if found, err := r.findContent(f, &at); found || err != nil {",
+		"			if found, err := r.findContent(f, &at); false {"}}, []test{copies}},
 	{"sync error retried", []edit{{"internal/wal/log.go",
 		"if err := l.cur.f.Datasync(); err != nil {",
 		"if err := l.cur.f.Datasync(); err != nil && l.cur.f.Datasync() != nil {"}}, []test{log, syncFails}},

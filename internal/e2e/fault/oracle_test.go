@@ -24,6 +24,7 @@ import (
 // is nothing in the files that nobody sent.
 type law struct {
 	gaps     bool // acknowledged lines may be missing; they are counted
+	marks    bool // lines of dalogd's may say that others, not acknowledged if gaps is not set, were lost
 	headless bool // the same for those before the first that is there of a source in a file
 	others   bool // lines of other sources are let pass
 }
@@ -33,6 +34,8 @@ type account struct {
 	files, lines           int
 	lost, duplicated       int
 	repeated               int // lines there more than once that were also sent more than once
+	diverted               int // lines in the overflow file
+	marks                  int // lines that say that others were lost
 	gone                   int // lines before the first of a source in a file
 	disordered, unreadable int
 	problems               []string
@@ -45,8 +48,15 @@ func (a *account) problem(format string, args ...any) {
 }
 
 func (a *account) String() string {
-	return fmt.Sprintf("%d lines in %d files, lost %d, duplicated %d (and %d sent again and stored twice), out of order %d, unreadable %d",
+	text := fmt.Sprintf("%d lines in %d files, lost %d, duplicated %d (and %d sent again and stored twice), out of order %d, unreadable %d",
 		a.lines, a.files, a.lost, a.duplicated, a.repeated, a.disordered, a.unreadable)
+	if a.diverted > 0 {
+		text += fmt.Sprintf(", in the overflow file %d", a.diverted)
+	}
+	if a.marks > 0 {
+		text += fmt.Sprintf(", said to be lost in %d places", a.marks)
+	}
+	return text
 }
 
 // audit reads all files of the load's programs below dir and accounts for
@@ -62,6 +72,7 @@ func (l *load) audit(dir string, rule law) *account {
 			a.problem("%s", w)
 		}
 	}
+	diverted := l.auditOverflow(dir, seen, a)
 	programs := map[string]bool{}
 	for _, s := range l.sources {
 		for _, p := range s.programs {
@@ -69,7 +80,7 @@ func (l *load) audit(dir string, rule law) *account {
 		}
 	}
 	for program := range programs {
-		l.auditFile(dir, program, rule, seen, a)
+		l.auditFile(dir, program, rule, seen, diverted, a)
 	}
 	for i, s := range l.sources {
 		for seq, n := range seen[i] {
@@ -94,8 +105,31 @@ func (l *load) audit(dir string, rule law) *account {
 	return a
 }
 
+// auditOverflow counts the lines in the overflow file, which their own files would
+// not take.
+func (l *load) auditOverflow(dir string, seen [][]uint16, a *account) (diverted map[[2]int]bool) {
+	diverted = map[[2]int]bool{}
+	data, err := os.ReadFile(filepath.Join(dir, "overflow.log"))
+	if err != nil {
+		return diverted
+	}
+	for line := range strings.Lines(string(data)) {
+		source, seq, err := parseLine([]byte(strings.TrimSuffix(line, "\n")))
+		source -= l.first
+		if err != nil || source < 0 || source >= len(l.sources) || seq >= len(seen[source]) {
+			a.unreadable++
+			a.problem("overflow.log has %.200q (%v)", line, err)
+			continue
+		}
+		seen[source][seq]++
+		diverted[[2]int{source, seq}] = true
+		a.diverted++
+	}
+	return diverted
+}
+
 // auditFile goes through what was ever stored for one program.
-func (l *load) auditFile(dir, program string, rule law, seen [][]uint16, a *account) {
+func (l *load) auditFile(dir, program string, rule law, seen [][]uint16, diverted map[[2]int]bool, a *account) {
 	last := make([]int, len(l.sources))
 	for i := range last {
 		last[i] = -1
@@ -124,6 +158,10 @@ func (l *load) auditFile(dir, program string, rule law, seen [][]uint16, a *acco
 		for number := 1; len(data) > 0; number++ {
 			line, rest, _ := bytes.Cut(data, []byte("\n"))
 			data = rest
+			if rule.marks && (bytes.HasPrefix(line, []byte("dalog: ")) || bytes.HasPrefix(line, []byte("..")) || bytes.HasSuffix(line, []byte(" [dalog: truncated]")) || bytes.Equal(line, []byte("."))) {
+				a.marks++
+				continue
+			}
 			source, seq, err := parseLine(line)
 			source -= l.first
 			if rule.others && (source < 0 || source >= len(l.sources)) {
@@ -149,6 +187,9 @@ func (l *load) auditFile(dir, program string, rule law, seen [][]uint16, a *acco
 					a.gone++
 				}
 				last[source] = seq - step
+			}
+			for diverted[[2]int{source, last[source] + step}] && last[source]+step < seq {
+				last[source] += step
 			}
 			seen[source][seq]++
 			if seq != last[source]+step && !s.startsWithin(seq, step) && !(rule.gaps && seq > last[source]) {

@@ -14,7 +14,9 @@ func TestPowerLoss(t *testing.T) {
 	}{{"ext4", 12, 2000}, {"xfs", 6, 500}} {
 		t.Run(c.kind, func(t *testing.T) {
 			t.Parallel()
-			losePower(t, c.kind, rounds(c.few, c.many), func(s *setup, l *load) *account { return s.settle(l) })
+			losePower(t, c.kind, rounds(c.few, c.many), func(s *setup, l *load) *account {
+				return s.settleWith(l, law{marks: true}) // of plain TCP
+			})
 		})
 	}
 }
@@ -29,7 +31,7 @@ func TestPowerLossWhileRotating(t *testing.T) {
 		t.Run(c.kind, func(t *testing.T) {
 			t.Parallel()
 			losePower(t, c.kind, rounds(c.few, c.many), func(s *setup, l *load) *account {
-				a := s.settle(l)
+				a := s.settleWith(l, law{marks: true})
 				requireContiguous(t, s.dir)
 				return a
 			}, "--rotate-size", "16KiB", "--keep-age", "0", "--keep-bytes", "0")
@@ -48,7 +50,7 @@ func TestPowerLossInMemoryMode(t *testing.T) {
 		t.Run(c.kind, func(t *testing.T) {
 			t.Parallel()
 			losePower(t, c.kind, rounds(c.few, c.many), func(s *setup, l *load) *account {
-				return s.settleWith(l, law{gaps: true})
+				return s.settleWith(l, law{gaps: true, marks: true})
 			}, "--durability", "memory")
 		})
 	}

@@ -22,7 +22,7 @@ func TestTornWrite(t *testing.T) {
 	p := s.run()
 	l.waitProgress(10)
 	killed, torn := 0, map[string]int{}
-	n := rounds(30, 2*900)
+	n := rounds(30, 2*450)
 	for i := range n {
 		l.hold()
 		name, end := tearAt(t, s.dir, i)
