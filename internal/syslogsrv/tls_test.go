@@ -47,6 +47,20 @@ func TestSniffingInsideTLS(t *testing.T) {
 	r.wantRefused(TLSNotOffered, 1)
 }
 
+// A peer that begins with the end of TLS sends no messages.
+func TestTLSAlertIsNoText(t *testing.T) {
+	t.Parallel()
+	r := startServer(t, Config{Listen: tlsAndPlain, TLS: newCA(t).issue(t, "log.test").load(t)}, nil)
+	for i, kind := range []string{TCP, "tls"} {
+		c := r.dial(kind)
+		send(t, c, "\x15\x03\x03\x00\x02\x02\x30")
+		wantClosed(t, c)
+		r.wantRefused(TLSFailed, uint64(i+1))
+	}
+	require.NoError(t, r.stop())
+	require.Empty(t, r.sink.texts())
+}
+
 func TestClientCertificates(t *testing.T) {
 	t.Parallel()
 	ca, stranger := newCA(t), newCA(t)
