@@ -6,7 +6,7 @@ VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo un
 GOBUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
 .DEFAULT_GOAL := help
-.PHONY: help build run peers check test smoke race e2e fault mutants fuzz bench bench-ingest bench-commit docker clean
+.PHONY: help build run peers check test smoke race e2e fault mutants browser fuzz bench bench-ingest bench-commit docker clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,12 @@ fault: peers ## kill, power loss, full and failing disks, rotation, copies: all 
 
 mutants: peers ## make mistakes on purpose, each of which a test must notice
 	$(GO) run ./scripts/mutants $(ARGS)
+
+# Arguments in ARGS, for instance ARGS='-run TestLook'; behind -args those of the
+# tests: ARGS='-run TestHold -args -hold 10m' serves invented logs to look at.
+browser: ## the pages in a real Chromium: every point, both themes, narrow and wide; makes the pictures in docs/
+	@scripts/peers.sh browser
+	$(GO) test -count=1 -v -timeout 30m ./internal/e2e/browser $(or $(ARGS),-args -full)
 
 smoke: ## the quick part of the tests, no peers needed
 	$(GO) test -short ./...

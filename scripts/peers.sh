@@ -8,6 +8,11 @@
 #   python3, curl, logger, openssl, strace, mkfs.ext4, mkfs.xfs
 #                         installed by apt when missing and run as root
 #
+# With the argument "browser" it brings instead what `make browser` needs:
+#
+#   chromium, fonts       fetched and unpacked below $DALOG_CACHE/peers/chromium
+#   axe-core              from the npm registry, by npm, into $DALOG_CACHE/peers/axe-core
+#
 # Needs Debian or a relative of it; elsewhere the tests use what is installed.
 # Exit code 0, or with CI=true 1 when anything is missing.
 set -euo pipefail
@@ -94,8 +99,41 @@ tool() {
 	echo "peers: $1: $(command -v "$1")"
 }
 
+# browser: the packages of Chromium with the fonts its screenshots need.
+browser() {
+	local chromium=$cache/chromium/usr/lib/chromium/chromium libs
+	if [ ! -x "$chromium" ]; then
+		unpack chromium chromium chromium-common fonts-dejavu-core fonts-noto-core fonts-noto-mono fonts-liberation ||
+			{ lost chromium "$reason" "everything in a browser"; return; }
+	fi
+	libs=$(find "$cache/chromium/usr/lib" -maxdepth 3 -name '*.so*' -printf '%h\n' | sort -u | paste -sd:)
+	if version=$(LD_LIBRARY_PATH=$libs "$chromium" --version 2>&1); then
+		echo "peers: chromium: $chromium (${version%%$'\n'*})"
+	else
+		lost chromium "$chromium does not run: ${version%%$'\n'*}" "everything in a browser"
+	fi
+}
+
+# axe: the accessibility checks, one file of JavaScript.
+axe() {
+	local version=4.10.3 tmp=$cache/.axe-core.$$
+	if [ ! -s "$cache/axe-core/axe.min.js" ]; then
+		have npm || { lost axe-core "run 'sudo apt-get install npm'" "the accessibility checks"; return; }
+		mkdir -p "$tmp"
+		(cd "$tmp" && npm pack --silent "axe-core@$version" >/dev/null && tar -xzf axe-core-*.tgz package/axe.min.js) ||
+			{ rm -rf "$tmp"; lost axe-core "npm pack axe-core@$version failed (see above)" "the accessibility checks"; return; }
+		mkdir -p "$cache/axe-core" && mv "$tmp/package/axe.min.js" "$cache/axe-core/" && rm -rf "$tmp"
+	fi
+	echo "peers: axe-core: $cache/axe-core/axe.min.js"
+}
+
 mkdir -p "$cache"
 reason=
+if [ "${1:-}" = browser ]; then
+	browser
+	axe
+	exit "$missing"
+fi
 daemon syslog-ng syslog-ng --version "interop with syslog-ng, byte equality, forwarding to syslog-ng" syslog-ng-core
 daemon rsyslog rsyslogd -v "interop with rsyslog" rsyslog rsyslog-relp
 tool logger bsdutils "interop with util-linux logger"

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 
 	"github.com/dalog-project/dalog/internal/cli"
 	"github.com/dalog-project/dalog/internal/syslogsrv"
@@ -37,7 +38,10 @@ func (f *flags) checkWorld() (wrong []error) {
 			wrong = append(wrong, err)
 		}
 	}
-	if _, err := findOwner(f.Owner); err != nil {
+	if _, err := newGuard(f, slog.New(slog.DiscardHandler)); err != nil {
+		wrong = append(wrong, err)
+	}
+	if _, err := findAccount(f.User); err != nil {
 		wrong = append(wrong, err)
 	}
 	if err := checkParent(f.LogDir); err != nil {

@@ -21,7 +21,7 @@ import (
 type flags struct {
 	LogDir     string   `group:"Files" placeholder:"DIR" default:"/usr/share/docassemble/log" help:"Folder of the log files. Created if the folder above it exists."`
 	StateDir   string   `group:"Files" placeholder:"DIR" help:"Folder of dalogd's own state, on the same file system. Default: .dalogd in the log folder."`
-	Owner      string   `group:"Files" placeholder:"USER[:GROUP]" help:"Owner of the log files, used when started as root. Default: www-data where that user exists."`
+	User       string   `group:"Files" placeholder:"USER[:GROUP]" help:"Whom dalogd becomes, when started as root, as soon as it has its ports and folders; the log files belong to it. By name or UID:GID; 'root' stays root. Default: www-data where that user exists."`
 	LineFormat textLine `group:"Files" placeholder:"FORMAT" default:"iso" help:"How a stored line begins: 'iso' with date, zone and fractions, or 'bsd' as syslog-ng writes it (Nov 23 08:27:00)."`
 	Host       textHost `group:"Files" placeholder:"WHICH" default:"claimed" help:"The host in a stored line: 'claimed' by the sender, the 'peer' address, or 'both' (PEER/CLAIMED)."`
 
@@ -33,7 +33,7 @@ type flags struct {
 	MaxMessage cli.ByteSize `group:"Receiving" placeholder:"SIZE" default:"1MiB" help:"How much of one message is kept; the rest is skipped and the line marked."`
 	Zone       []zoneRule   `group:"Receiving" placeholder:"[CIDR=]ZONE" help:"Time zone of senders whose times name none, such as America/New_York; with CIDR= only of those senders. Repeatable. Default: the system's."`
 
-	Allow                 []prefixes `group:"Who may" placeholder:"CIDR" default:"private" help:"Networks that may send and read. 'private' stands for loopback and the private ranges. Repeatable."`
+	Allow                 []prefixes `group:"Who may" placeholder:"CIDR" default:"private" help:"Networks that may send and read. 'private' stands for loopback and the private ranges, 'any' for all. Repeatable."`
 	ProxyFrom             []prefixes `group:"Who may" placeholder:"CIDR" help:"Load balancers whose PROXY protocol header is believed. Repeatable."`
 	MaxConnections        int        `group:"Who may" placeholder:"N" default:"10000" help:"Syslog connections at a time."`
 	MaxConnectionsPerPeer int        `group:"Who may" placeholder:"N" default:"1000" help:"Syslog connections of one address at a time."`
@@ -44,9 +44,12 @@ type flags struct {
 	TLSAllowName []string `name:"tls-allow-name" group:"TLS" placeholder:"NAME" help:"Require one of these names in the sender's certificate: DNS name, *.DOMAIN or IP address, in subjectAltName, or in the common name where there is none. Repeatable."`
 
 	keepFlags
+	routeFlags
 
 	HTTP      []httpAddr `name:"http" group:"Reading" placeholder:"ADDR" help:"Where to serve the log files over HTTP, by default :8080 and :8082. Repeatable. A taken port is tried again while another one works."`
 	ReadyFile string     `group:"Reading" placeholder:"FILE" default:"/var/run/docassemble/ready" help:"The health check with ready=1 fails until this file exists. 'none': always ready."`
+
+	httpFlags
 
 	cli.Base
 
@@ -62,6 +65,14 @@ type flags struct {
 		What string `arg:"" enum:"wal,checkpoint" help:"'wal' or 'checkpoint'."`
 		Path string `arg:"" optional:"" help:"State folder. Default: that of --state-dir or --log-dir."`
 	} `cmd:"" help:"Print dalogd's own records: the write-ahead log or the checkpoints."`
+
+	Password struct {
+		Name string `arg:"" help:"Name of the user."`
+	} `cmd:"" help:"Read a password and print the line for the file of --users."`
+
+	Token struct {
+		Name string `arg:"" help:"Name under which the token reads."`
+	} `cmd:"" help:"Make a token, and print the line for the file of --tokens."`
 
 	command string // the first word of the command
 }
@@ -85,7 +96,10 @@ Examples:
   dalogd inspect wal --log-dir /var/log/central
   dalogd reopen --wait
 
-Signals: TERM and INT read what has been sent, store it and exit, at once when repeated; HUP opens the log files and reads the TLS files anew.
+  dalogd --https :8443 --tls-cert cert.pem --tls-key key.pem --login-from any --users users
+  dalogd password alice >>users
+
+Signals: TERM and INT read what has been sent, store it and exit, at once when repeated; HUP reads the configuration and the TLS files and opens the log files anew.
 
 Exit codes: 0 stopped as asked; 1 internal failure; 2 wrong usage; 3 address in use (with several HTTP addresses: all of them); 4 no right to listen on a port; 5 log folder cannot be used; 6 another dalogd uses the folder; 70 disk failure while running.
 
@@ -123,7 +137,7 @@ func (f *flags) check() error {
 	case f.MaxMessage < 1<<10 || f.MaxMessage > 64<<20:
 		return fmt.Errorf("--max-message must be from 1KiB to 64MiB")
 	}
-	return f.keepFlags.check()
+	return cmp.Or(f.checkHTTP(), f.keepFlags.check())
 }
 
 func (f *flags) syslogEndpoints(activated bool) []syslogsrv.Endpoint {
@@ -181,13 +195,13 @@ func (p *tlsPort) UnmarshalText(b []byte) error {
 	return p.endpoints.UnmarshalText(append([]byte("tls:"), b...))
 }
 
-// prefixes is one value of --allow.
+// prefixes is one value of --allow and its like.
 type prefixes []netip.Prefix
 
 func (p *prefixes) UnmarshalText(b []byte) error {
 	s := string(b)
-	if s == "private" {
-		*p = syslogsrv.PrivateNetworks()
+	if networks, ok := network(s); ok {
+		*p = networks
 		return nil
 	}
 	if addr, err := netip.ParseAddr(s); err == nil {
@@ -196,7 +210,7 @@ func (p *prefixes) UnmarshalText(b []byte) error {
 	}
 	prefix, err := netip.ParsePrefix(s)
 	if err != nil {
-		return fmt.Errorf("%q is neither a network such as 203.0.113.0/24 nor an address nor 'private'", s)
+		return fmt.Errorf("%q is neither a network such as 203.0.113.0/24 nor an address nor 'private', 'any' or 'none'", s)
 	}
 	*p = prefixes{prefix.Masked()}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"os/signal"
@@ -40,10 +41,15 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		err = askReopen(f.stateDir(), f.Reopen.Wait)
 	case f.command == "inspect":
 		err = inspect(stdout, f)
+	case f.command == "password":
+		err = printPassword(os.Stdin, stdout, stderr, f.Password.Name)
+	case f.command == "token":
+		err = printToken(stdout, stderr, f.Token.Name)
 	default:
-		log, _ := f.Logger(stderr)
+		log, level := f.Logger(stderr)
 		inv.Warn(log)
-		err = serve(ctx, f, inv.Env, log)
+		r := &reloader{args: args, environ: environ, log: log, level: level, service: cli.Service{Log: log}, settings: inv.Settings}
+		err = serve(ctx, f, inv.Env, r)
 	}
 	return cli.Report(stderr, "dalogd", err)
 }
@@ -76,31 +82,51 @@ func isDir(path string) bool {
 //
 //	senders ══▶ receiver ──▶ store ──▶ files ──▶ pages ══▶ readers
 //	            syslogsrv    logstore            httpindex
-func serve(ctx context.Context, f *flags, env cli.Environment, log *slog.Logger) error {
+func serve(ctx context.Context, f *flags, env cli.Environment, r *reloader) error {
+	log := r.log
 	limitMemory(env)
 	logFiles := shareDescriptors(f, log)
-	receiver, webSockets, err := openReceiver(f, env, log)
+	var err error
+	if r.certs, err = loadCertificates(f); err != nil {
+		return err
+	}
+	if r.guard, err = newGuard(f, log); err != nil {
+		return err
+	}
+	receiver, webSockets, err := openReceiver(f, env, r.certs, log)
 	if err != nil {
+		return err
+	}
+	web, err := listenHTTP(f, webSockets, log)
+	if err != nil {
+		receiver.Close()
 		return err
 	}
 	store, err := openStore(f, logFiles, log)
 	if err != nil {
 		receiver.Close()
+		web.close()
 		return err
 	}
-	refused := func(peer netip.Addr) { receiver.Refuse(syslogsrv.ReaderRefused, peer) }
-	web, err := listenHTTP(f, webSockets, refused, log)
-	if err != nil {
-		receiver.Close()
-		return errors.Join(err, store.Close())
-	}
+	r.receiver, r.store, r.web = receiver, store, web
 	registry := metrics(receiver, store)
 	pages := httpindex.New(httpindex.Config{
-		Logs: store, Alive: store.Err, ReadyFile: f.readyFile(),
+		Logs: store, Guard: r.guard, Alive: store.Err, ReadyFile: f.readyFile(),
 		Metrics:  promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
 		Hostname: hostname(), Logger: log,
+		Intake: intake(receiver, store, f.LogDir),
 	})
-	registry.MustRegister(pages)
+	server := httpindex.NewServer(pages, log)
+	if r.certs != nil {
+		server.TLSConfig = r.certs.ForReaders()
+	}
+	connections := httpindex.NewConnections(f.HTTPMax, f.HTTPMaxOfPeer, r.guard.IsProxy)
+	connections.Bind(server)
+	refused := func(peer netip.Addr) { receiver.Refuse(syslogsrv.ReaderRefused, peer) }
+	web.wrap = func(l net.Listener) net.Listener {
+		return connections.Limit(&filter{l, r.guard.MayConnect, refused})
+	}
+	registry.MustRegister(pages, r.guard, connections)
 
 	// A reader of stderr that goes away is no reason to stop.
 	signal.Ignore(syscall.SIGPIPE)
@@ -109,17 +135,24 @@ func serve(ctx context.Context, f *flags, env cli.Environment, log *slog.Logger)
 	defer signal.Stop(signals)
 
 	storing := start(ctx, store.Run)
-	serving := start(ctx, web.run(httpindex.NewServer(pages, log)))
+	guarding := start(ctx, r.guard.Run)
+	defer guarding.stop()
+	serving := start(ctx, web.run(server))
 	receiving := start(ctx, func(ctx context.Context) error { return receiver.Run(ctx, store) })
 	controlling := start(ctx, func(ctx context.Context) error {
-		err := serveControl(ctx, f.stateDir(), log, func() error { return reload(ctx, log, store, receiver) })
+		err := serveControl(ctx, f.stateDir(), log, func() error { return r.reload(ctx) })
 		if err != nil {
 			log.Warn("dalogd reopen does not work, a HUP signal does", "err", err)
 		}
 		return nil
 	})
 	defer controlling.stop()
+	watching := start(ctx, func(ctx context.Context) error {
+		return r.service.Watch(ctx, func() { store.Stats(); receiver.Stats() })
+	})
+	defer watching.stop()
 	announce(log, receiver, web)
+	r.service.Ready("running")
 
 	// Until somebody or something says stop.
 	for stop := false; !stop; {
@@ -128,7 +161,7 @@ func serve(ctx context.Context, f *flags, env cli.Environment, log *slog.Logger)
 			stop = true
 		case sig := <-signals:
 			if sig == syscall.SIGHUP {
-				go reload(ctx, log, store, receiver)
+				go r.reload(ctx)
 				continue
 			}
 			log.Info("stopping", "signal", sig.String())
@@ -142,6 +175,7 @@ func serve(ctx context.Context, f *flags, env cli.Environment, log *slog.Logger)
 		}
 	}
 
+	r.service.Stopping()
 	stopped := make(chan error, 1)
 	begun := time.Now()
 	go func() { stopped <- stopAll(log, receiving, serving, storing, store) }()
@@ -215,21 +249,12 @@ func announce(log *slog.Logger, receiver *syslogsrv.Server, web *webListeners) {
 	for _, e := range receiver.Bound() {
 		log.Info("listening", "kind", e.Kind(), "addr", e.Address)
 	}
-	for _, addr := range web.addrs() {
-		log.Info("listening", "kind", "http", "addr", addr)
+	for _, s := range web.sockets {
+		if s.Listener != nil {
+			log.Info("listening", "kind", s.kind(), "addr", s.Addr())
+		}
 	}
 	log.Info("ready", "version", versionText(), "pid", os.Getpid())
-}
-
-func reload(ctx context.Context, log *slog.Logger, store *logstore.Store, receiver *syslogsrv.Server) error {
-	log.Info("reloading")
-	receiver.Reload()
-	if err := store.Reopen(ctx); err != nil {
-		log.Error("log files not opened anew", "err", err)
-		return fmt.Errorf("log files not opened anew: %w", err)
-	}
-	log.Info("reloaded")
-	return nil
 }
 
 func hostname() string {

@@ -42,7 +42,7 @@ func unacked(t *testing.T, c net.Conn) (n int) {
 // by then is on disk when dalogd has exited with 0, in order, and once.
 func TestTermUnderLoadLosesNothing(t *testing.T) {
 	t.Parallel()
-	d := startDaemon(t)
+	d := startDaemon(t, "--rotate-size", "0") // one file has all lines
 	const senders = 6
 	const lineLen = 128
 	var written [senders]atomic.Int64

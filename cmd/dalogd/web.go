@@ -1,12 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"sync"
 	"syscall"
 	"time"
@@ -17,54 +17,76 @@ import (
 // retryListen is how often a taken HTTP port is tried again.
 const retryListen = 5 * time.Second
 
+// webSocket is an address that is served over HTTP.
+type webSocket struct {
+	net.Listener        // nil while the port is taken
+	addr         string // as it was asked for
+	secure       bool   // HTTPS
+}
+
+func (s *webSocket) kind() string {
+	if s.secure {
+		return "https"
+	}
+	return "http"
+}
+
 // webListeners are the HTTP sockets. Those whose port is taken are tried again
 // while the server runs.
 type webListeners struct {
 	log     *slog.Logger
-	allow   []netip.Prefix
-	refused func(netip.Addr) // counts a peer that is not allowed
-	bound   []net.Listener
-	pending []string // addresses of taken ports
+	wrap    func(net.Listener) net.Listener // who may connect, and how many
+	sockets []*webSocket
 }
 
 // listenHTTP binds the addresses. It is content with one of several.
-func listenHTTP(f *flags, inherited []net.Listener, refused func(netip.Addr), log *slog.Logger) (*webListeners, error) {
-	w := &webListeners{log: log, allow: flatten(f.Allow), refused: refused, bound: inherited}
-	var taken error
+func listenHTTP(f *flags, inherited []net.Listener, log *slog.Logger) (*webListeners, error) {
+	w := &webListeners{log: log}
+	for _, l := range inherited {
+		w.sockets = append(w.sockets, &webSocket{Listener: l})
+	}
 	for _, a := range f.httpAddrs(len(inherited) > 0) {
-		addr := string(a)
-		l, err := net.Listen("tcp", addr)
+		w.sockets = append(w.sockets, &webSocket{addr: string(a)})
+	}
+	for _, a := range f.HTTPS {
+		w.sockets = append(w.sockets, &webSocket{addr: string(a), secure: true})
+	}
+	var taken error
+	bound := 0
+	for _, s := range w.sockets {
+		if s.Listener != nil {
+			bound++
+			continue
+		}
+		l, err := net.Listen("tcp", s.addr)
 		switch {
 		case err == nil:
-			w.bound = append(w.bound, l)
+			s.Listener = l
+			bound++
 		case errors.Is(err, syscall.EADDRINUSE):
-			taken = err
-			w.pending = append(w.pending, addr)
+			taken = cmp.Or(taken, explainBind(syslogsrv.TCP, s.kind(), s.addr, "--"+s.kind(), err))
 		default:
 			w.close()
-			return nil, explainBind(syslogsrv.TCP, "http", addr, "--http", err)
+			return nil, explainBind(syslogsrv.TCP, s.kind(), s.addr, "--"+s.kind(), err)
 		}
 	}
-	if len(w.bound) == 0 && taken != nil {
-		return nil, explainBind(syslogsrv.TCP, "http", w.pending[0], "--http", taken)
+	if bound == 0 && taken != nil {
+		return nil, taken
 	}
-	for _, addr := range w.pending {
-		log.Warn("HTTP port is taken; it is tried again while the other one works", "addr", addr, "every", retryListen)
+	for _, s := range w.sockets {
+		if s.Listener == nil {
+			log.Warn("HTTP port is taken; it is tried again while the other one works", "addr", s.addr, "every", retryListen)
+		}
 	}
 	return w, nil
 }
 
 func (w *webListeners) close() {
-	for _, l := range w.bound {
-		l.Close()
+	for _, s := range w.sockets {
+		if s.Listener != nil {
+			s.Close()
+		}
 	}
-}
-
-func (w *webListeners) addrs() (all []string) {
-	for _, l := range w.bound {
-		all = append(all, l.Addr().String())
-	}
-	return all
 }
 
 // run serves until ctx ends, and then lets answers under way finish for a
@@ -72,19 +94,22 @@ func (w *webListeners) addrs() (all []string) {
 func (w *webListeners) run(server *http.Server) func(context.Context) error {
 	return func(ctx context.Context) error {
 		var group sync.WaitGroup
-		failed := make(chan error, len(w.bound)+len(w.pending))
-		serve := func(l net.Listener) {
-			if err := server.Serve(&filter{l, w.allow, w.refused}); !errors.Is(err, http.ErrServerClosed) {
-				failed <- err
-			}
-		}
-		for _, l := range w.bound {
-			group.Go(func() { serve(l) })
-		}
-		for _, addr := range w.pending {
+		failed := make(chan error, len(w.sockets))
+		for _, s := range w.sockets {
 			group.Go(func() {
-				if l := w.retry(ctx, addr); l != nil {
-					serve(l)
+				l := s.Listener
+				if l == nil {
+					l = w.retry(ctx, s)
+				}
+				if l == nil {
+					return
+				}
+				serve := server.Serve
+				if s.secure {
+					serve = func(l net.Listener) error { return server.ServeTLS(l, "", "") }
+				}
+				if err := serve(w.wrap(l)); !errors.Is(err, http.ErrServerClosed) {
+					failed <- err
 				}
 			})
 		}
@@ -106,8 +131,8 @@ func (w *webListeners) run(server *http.Server) func(context.Context) error {
 	}
 }
 
-// retry listens on addr once it is free; nil when ctx ends first.
-func (w *webListeners) retry(ctx context.Context, addr string) net.Listener {
+// retry listens on the address of s once it is free; nil when ctx ends first.
+func (w *webListeners) retry(ctx context.Context, s *webSocket) net.Listener {
 	tick := time.NewTicker(retryListen)
 	defer tick.Stop()
 	for {
@@ -116,38 +141,11 @@ func (w *webListeners) retry(ctx context.Context, addr string) net.Listener {
 			return nil
 		case <-tick.C:
 		}
-		l, err := net.Listen("tcp", addr)
+		l, err := net.Listen("tcp", s.addr)
 		if err == nil {
-			w.log.Info("listening", "kind", "http", "addr", l.Addr())
+			w.log.Info("listening", "kind", s.kind(), "addr", l.Addr())
 			return l
 		}
-		w.log.Debug("HTTP port still taken", "addr", addr, "err", err)
-	}
-}
-
-// filter accepts only from allowed peers. It works on connections, so that the
-// responses keep their fast ways of writing.
-type filter struct {
-	net.Listener
-	allow   []netip.Prefix
-	refused func(netip.Addr)
-}
-
-func (f *filter) Accept() (net.Conn, error) {
-	for {
-		c, err := f.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		tcp, ok := c.RemoteAddr().(*net.TCPAddr)
-		if !ok { // a local socket, guarded by its file
-			return c, nil
-		}
-		addr := tcp.AddrPort().Addr().Unmap()
-		if syslogsrv.Contains(f.allow, addr) {
-			return c, nil
-		}
-		f.refused(addr)
-		c.Close()
+		w.log.Debug("HTTP port still taken", "addr", s.addr, "err", err)
 	}
 }

@@ -17,7 +17,12 @@ type flags struct {
 	Server            string `group:"Where to" placeholder:"HOST[:PORT],..." help:"The log server, port 514 by default. Of several the first that answers is used, and the ones before it are tried again every 30 seconds. Without it $LOGSERVER, then 'log server' in docassemble's own configuration (--docassemble-config). Looked up at each connection; a server that cannot be reached is waited for."`
 	DocassembleConfig string `group:"Where to" placeholder:"FILE" default:"/usr/share/docassemble/config/config.yml" help:"docassemble's configuration, for its 'log server'; it may be missing. 'none': not read."`
 
-	Protocol string `group:"Where to" placeholder:"NAME" enum:"syslog,bsd" default:"syslog" help:"'syslog' is RFC 5424 with octet counts, which dalogd, syslog-ng and rsyslog take; 'bsd' is RFC 3164 with LF, for servers of before 2019."`
+	Protocol string `group:"Where to" placeholder:"NAME" enum:"relp,syslog,bsd" default:"relp" help:"'relp' is acknowledged: to dalogd each line exactly once, to rsyslog (imrelp) at least once. 'syslog' is RFC 5424 with octet counts, for syslog-ng and rsyslog (imtcp); 'bsd' is RFC 3164 with LF, for servers of before 2019: these two have no acknowledgements."`
+	TLS      bool   `group:"Where to" help:"Speak TLS. The server's certificate must be for the name in --server, or for --tls-name. Any of the flags below turns it on too."`
+	TLSCA    string `group:"Where to" name:"tls-ca" placeholder:"FILE" help:"PEM file of the authority that signs the server's certificate. Default: those of the system."`
+	TLSCert  string `group:"Where to" name:"tls-cert" placeholder:"FILE" help:"PEM file of the certificate to show to the server. Read again when it changes, as are the other two."`
+	TLSKey   string `group:"Where to" name:"tls-key" placeholder:"FILE" help:"PEM file of its key."`
+	TLSName  string `group:"Where to" name:"tls-name" placeholder:"NAME" help:"The name in the server's certificate, where it is another one than in --server."`
 	Hostname string `group:"Where to" placeholder:"NAME" help:"The host that the messages claim. Default: $SERVERHOSTNAME, else the system's name without domain."`
 
 	File       []file       `group:"What" placeholder:"PATH=PROGRAM[:SEVERITY]" help:"A file to follow, the program its lines are sent as, and the severity by name or number (default info). PATH may be a pattern such as /var/log/app/*.log. Repeatable. Files that do not exist are waited for. Default: the ten logs of a docassemble app server."`
@@ -36,7 +41,7 @@ type flags struct {
 
 const description = `Follows log files, through every rotation, and delivers their lines to a log server.
 
-The files are the buffer: while the server is away nothing is dropped and memory does not grow. A restart goes on where it stopped. After a crash, lines delivered in the last second are sent again; none is skipped. Lines count as delivered when the server's TCP has acknowledged them: what its process had not read when it was killed is lost with these protocols. The first half of a line without its end waits for the other half.
+The files are the buffer: while the server is away nothing is dropped and memory does not grow. A restart goes on where it stopped. dalogd keeps how far each file has come together with the lines, on its disk, so that each line is there once, whichever side crashes. With the protocols "syslog" and "bsd" lines count as delivered when the server's TCP has acknowledged them: what its process had not read when it was killed is lost, and after a crash the lines of the last second are sent again. The first half of a line without its end waits for the other half.
 
 Examples:
 
@@ -89,6 +94,9 @@ func (f *flags) config(env cli.Environment) (forwarder.Config, error) {
 		KeepBlank: f.KeepBlank,
 		MaxLine:   int(f.MaxLine),
 		Files:     docassembleFiles(),
+	}
+	if f.TLS || f.TLSCA != "" || f.TLSCert != "" || f.TLSKey != "" || f.TLSName != "" {
+		c.TLS = &forwarder.TLS{CA: f.TLSCA, Cert: f.TLSCert, Key: f.TLSKey, Name: f.TLSName}
 	}
 	for s := range strings.SplitSeq(f.Server, ",") {
 		if cli.IsSet(strings.TrimSpace(s)) {

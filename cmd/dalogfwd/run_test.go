@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dalog-project/dalog/internal/cli"
+	"github.com/dalog-project/dalog/internal/syslog"
 )
 
 // With childEnv set this binary is dalogfwd.
@@ -125,12 +126,12 @@ func TestConfig(t *testing.T) {
 		assert.Equal(t, []string{"backend.internal"}, c.Servers)
 		assert.Equal(t, "web1.example.org", c.Hostname)
 		assert.Equal(t, "/var/lib/dalogfwd", c.StateDir)
-		assert.Equal(t, "syslog", c.Protocol)
+		assert.Equal(t, "relp", c.Protocol)
 		assert.Equal(t, 1<<20, c.MaxLine)
 		assert.False(t, c.FromEnd || c.KeepBlank)
 		var files []string
 		for _, file := range c.Files {
-			files = append(files, strings.Join([]string{file.Pattern, file.Program, severities[file.Severity]}, " "))
+			files = append(files, strings.Join([]string{file.Pattern, file.Program, syslog.SeverityName(file.Severity)}, " "))
 		}
 		assert.Equal(t, []string{
 			"/usr/share/docassemble/log/docassemble.log docassemble debug",
@@ -246,7 +247,7 @@ func TestSignals(t *testing.T) {
 			t.Parallel()
 			r := startReceiver(t)
 			path, state := filepath.Join(t.TempDir(), "app.log"), filepath.Join(t.TempDir(), "made/state")
-			c := startChild(t, "--server", r.addr, "--state-dir", state, "--file", path+"=app")
+			c := startChild(t, "--protocol", "syslog", "--server", r.addr, "--state-dir", state, "--file", path+"=app")
 			c.waitFor("msg=connected")
 			require.NoError(t, os.WriteFile(path, []byte(strings.Repeat("line\n", 1000)), 0o600))
 			require.NoError(t, c.cmd.Process.Signal(syscall.SIGHUP)) // which ends nothing
@@ -276,7 +277,7 @@ func TestSecondSignal(t *testing.T) {
 	}()
 	path, state := filepath.Join(t.TempDir(), "app.log"), t.TempDir()
 	require.NoError(t, os.WriteFile(path, bytes.Repeat([]byte("0123456789012345678901234567890123456789\n"), 1<<19), 0o600))
-	c := startChild(t, "--server", l.Addr().String(), "--state-dir", state, "--file", path+"=app")
+	c := startChild(t, "--protocol", "syslog", "--server", l.Addr().String(), "--state-dir", state, "--file", path+"=app")
 	c.waitFor("msg=connected")
 	require.NoError(t, c.cmd.Process.Signal(syscall.SIGTERM))
 	c.waitFor("sending the rest")

@@ -24,9 +24,11 @@ type Config struct {
 	// Servers are host or host:port, port 514 by default. The first that can be
 	// reached is used; the ones before it are tried again while it is.
 	Servers []string
-	// Protocol is "syslog" (RFC 5424, octet-counted; default) or "bsd"
+	// Protocol is "relp" (dalog's own batches where the server has them, otherwise
+	// RELP's messages; default), "syslog" (RFC 5424, octet-counted) or "bsd"
 	// (RFC 3164, LF at the end).
 	Protocol string
+	TLS      *TLS   // nil: plain
 	Hostname string // as the messages claim; must be set
 	Files    []File
 	// StateDir is made if it is missing. One forwarder at a time may use it.
@@ -79,7 +81,10 @@ func (c *Config) setDefaults() error {
 		c.Servers[i] = address
 	}
 	if c.Protocol == "" {
-		c.Protocol = "syslog"
+		c.Protocol = protocolRELP
+	}
+	if c.MaxLine <= 0 {
+		c.MaxLine = 1 << 20
 	}
 	if c.Window <= 0 {
 		c.Window = 8 << 20

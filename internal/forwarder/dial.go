@@ -25,6 +25,7 @@ type dialer struct {
 	servers []string
 	log     *slog.Logger
 	stats   *counters
+	tls     *dialTLS // nil: plain
 
 	next      int // server to try next
 	backOff   time.Duration
@@ -36,7 +37,7 @@ type dialer struct {
 
 // dial tries the servers in turn until one answers or ctx ends. When stop has
 // ended it gives up after one more round.
-func (d *dialer) dial(ctx context.Context, stop <-chan struct{}) (*net.TCPConn, int, error) {
+func (d *dialer) dial(ctx context.Context, stop <-chan struct{}) (*link, int, error) {
 	for {
 		stopping := false
 		select {
@@ -48,7 +49,7 @@ func (d *dialer) dial(ctx context.Context, stop <-chan struct{}) (*net.TCPConn, 
 		for d.next < len(d.servers) {
 			i := d.next
 			d.next++
-			conn, err := dialOne(ctx, d.servers[i])
+			conn, err := d.one(ctx, d.servers[i])
 			if err == nil {
 				return conn, i, nil
 			}
@@ -69,13 +70,28 @@ func (d *dialer) dial(ctx context.Context, stop <-chan struct{}) (*net.TCPConn, 
 	}
 }
 
-func dialOne(ctx context.Context, address string) (*net.TCPConn, error) {
+// link is a connection to a server.
+type link struct {
+	net.Conn // TLS over tcp, or tcp itself
+	tcp      *net.TCPConn
+}
+
+// one connects to one server.
+func (d *dialer) one(ctx context.Context, address string) (*link, error) {
 	nd := net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}
 	conn, err := nd.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
-	return conn.(*net.TCPConn), nil
+	tcp := conn.(*net.TCPConn)
+	if d.tls == nil {
+		return &link{tcp, tcp}, nil
+	}
+	secured, err := d.tls.handshake(ctx, tcp, address)
+	if err != nil {
+		return nil, err
+	}
+	return &link{secured, tcp}, nil
 }
 
 // wait waits for the back-off, which grows with each failure, give or take a

@@ -40,7 +40,7 @@ func (p *pump) seekBetter(ctx context.Context, present int) *seeker {
 			case <-ticker.C:
 			}
 			for i := range present {
-				if conn, err := dialOne(ctx, p.cfg.Servers[i]); err == nil {
+				if conn, err := p.dialer.one(ctx, p.cfg.Servers[i]); err == nil {
 					s.found <- &connected{conn, i}
 					return
 				}

@@ -46,7 +46,7 @@ func (b *lockedBuffer) String() string {
 }
 
 func newConfig(t testing.TB, server string, files ...File) Config {
-	return Config{Servers: []string{server}, Hostname: "web1", Files: files, StateDir: filepath.Join(t.TempDir(), "state")}
+	return Config{Protocol: "syslog", Servers: []string{server}, Hostname: "web1", Files: files, StateDir: filepath.Join(t.TempDir(), "state")}
 }
 
 func start(t testing.TB, cfg Config) *running {

@@ -19,14 +19,16 @@ import (
 //
 //	"DALOGREG"  version u32
 //	sources u32, of each:
-//	  id [16]  seen i64  done u8  offset u64  head u32  tail u32
+//	  id [16]  seen i64  flags u8 (1 done, 2 packed)  offset u64  head u32  tail u32  size u64
 //	  inode u64  birth i64  handle u16 + bytes  path u32 + bytes
 //	marks u32, of each:
 //	  birth i64  path u32 + bytes
 //	CRC-32C of all before it u32
 const (
 	registryMagic   = "DALOGREG"
-	registryVersion = 1
+	registryVersion = 2
+
+	flagDone, flagPacked = 1, 2
 )
 
 var errNewerRegistry = errors.New("registry was written by a newer dalogfwd")
@@ -46,14 +48,18 @@ func encodeRegistry(sources map[delivery.SourceID]entry, marks map[string]int64)
 	}) {
 		b = append(b, e.ID[:]...)
 		b = le.AppendUint64(b, uint64(e.Seen))
+		var flags byte
 		if e.Done {
-			b = append(b, 1)
-		} else {
-			b = append(b, 0)
+			flags |= flagDone
 		}
+		if e.Packed {
+			flags |= flagPacked
+		}
+		b = append(b, flags)
 		b = le.AppendUint64(b, uint64(e.Position.Offset))
 		b = le.AppendUint32(b, e.Position.Head)
 		b = le.AppendUint32(b, e.Position.Tail)
+		b = le.AppendUint64(b, uint64(e.Size))
 		b = le.AppendUint64(b, e.File.Inode)
 		b = le.AppendUint64(b, uint64(e.File.Birth))
 		b = append(le.AppendUint16(b, uint16(len(e.File.Handle))), e.File.Handle...)
@@ -78,15 +84,20 @@ func decodeRegistry(b []byte) (sources []entry, marks map[string]int64, err erro
 		return nil, nil, errors.New("checksum does not match")
 	}
 	d := decoder{b: body[len(registryMagic):]}
-	if v := d.u32(); v != registryVersion {
+	switch v := d.u32(); {
+	case v > registryVersion:
 		return nil, nil, fmt.Errorf("%w: version %d, this one knows %d", errNewerRegistry, v, registryVersion)
+	case v < registryVersion:
+		return nil, nil, fmt.Errorf("version %d is not known any more", v)
 	}
 	for range d.u32() {
 		var e entry
 		copy(e.ID[:], d.take(len(e.ID)))
 		e.Seen = int64(d.u64())
-		e.Done = d.take(1)[0] != 0
+		flags := d.take(1)[0]
+		e.Done, e.Packed = flags&flagDone != 0, flags&flagPacked != 0
 		e.Position = delivery.Position{Offset: int64(d.u64()), Head: d.u32(), Tail: d.u32()}
+		e.Size = int64(d.u64())
 		e.File = vfs.Identity{Inode: d.u64(), Birth: int64(d.u64())}
 		e.File.Handle = string(d.take(int(d.u16())))
 		e.Path = string(d.take(int(d.u32())))

@@ -26,6 +26,7 @@ type Forwarder struct {
 	fs       vfs.FS
 	lock     vfs.File
 	registry *registry
+	agent    *agent // nil: the protocol has no positions at the server
 	tailer   *tail.Tailer
 	pump     *pump
 	counters counters
@@ -41,32 +42,43 @@ func Open(cfg Config) (*Forwarder, error) {
 		return nil, err
 	}
 	f := &Forwarder{cfg: cfg, abort: make(chan struct{})}
-	proto, ok := protocols[cfg.Protocol]
+	proto, ok := protocols[f.cfg.Protocol]
 	if !ok {
-		return nil, fmt.Errorf("protocol %q is not known", cfg.Protocol)
+		return nil, fmt.Errorf("protocol %q is not known", f.cfg.Protocol)
+	}
+	var secure *dialTLS
+	if f.cfg.TLS != nil {
+		var err error
+		if secure, err = newDialTLS(*f.cfg.TLS); err != nil {
+			return nil, err
+		}
 	}
 	if err := f.openState(); err != nil {
 		f.closeState()
 		return nil, err
 	}
 	patterns := make([]string, len(f.cfg.Files))
-	formats := make([]format, len(f.cfg.Files))
 	for i, file := range f.cfg.Files {
 		patterns[i] = file.Pattern
-		formats[i] = newFormat(proto, file, f.cfg.Hostname)
 	}
 	f.tailer = tail.New(tail.Config{
 		Patterns:   patterns,
 		FromEnd:    f.cfg.FromEnd,
 		MaxLine:    f.cfg.MaxLine,
 		RotateWait: f.cfg.RotateWait,
+		TempDir:    f.cfg.StateDir,
 		Memory:     f.registry,
 		Notify:     f.tell,
 	})
 	f.pump = &pump{
 		cfg: &f.cfg, log: f.cfg.Log, tailer: f.tailer, registry: f.registry,
-		protocol: proto, stats: &f.counters, formats: formats,
-		dialer: dialer{servers: f.cfg.Servers, log: f.cfg.Log, stats: &f.counters},
+		protocol: proto, stats: &f.counters,
+		dialer: dialer{servers: f.cfg.Servers, log: f.cfg.Log, stats: &f.counters, tls: secure},
+	}
+	f.pump.setFrameLimit(maxFrame)
+	if f.cfg.Protocol == protocolRELP {
+		f.pump.courier = newCourier(f.pump, f.agent)
+		f.pump.batches = true
 	}
 	return f, nil
 }
@@ -74,12 +86,11 @@ func Open(cfg Config) (*Forwarder, error) {
 // openState makes the state folder, takes its lock and reads the registry. It
 // writes there, so that a folder that cannot be written to is found out at the
 // start.
-func (f *Forwarder) openState() error {
+func (f *Forwarder) openState() (err error) {
 	dir := f.cfg.StateDir
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("%w: %w", ErrState, err)
 	}
-	var err error
 	if f.fs, err = vfs.Open(dir); err != nil {
 		return fmt.Errorf("%w: %w", ErrState, err)
 	}
@@ -89,6 +100,11 @@ func (f *Forwarder) openState() error {
 		}
 		return fmt.Errorf("%w: %w", ErrState, err)
 	}
+	defer func() {
+		if err == nil {
+			err = f.openAgent()
+		}
+	}()
 	var damage error
 	if f.registry, damage, err = openRegistry(f.fs); err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrState, dir, err)
@@ -103,6 +119,17 @@ func (f *Forwarder) openState() error {
 	if err := f.registry.save(); err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrState, dir, err)
 	}
+	return nil
+}
+
+func (f *Forwarder) openAgent() (err error) {
+	if f.cfg.Protocol != protocolRELP {
+		return nil
+	}
+	if f.agent, err = openAgent(f.registry); err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrState, f.cfg.StateDir, err)
+	}
+	f.registry.dropping = f.agent.dropped
 	return nil
 }
 
@@ -124,7 +151,11 @@ func (f *Forwarder) Abort() { f.abortOnce.Do(func() { close(f.abort) }) }
 func (f *Forwarder) Run(ctx context.Context) error {
 	defer f.closeState()
 	defer f.tailer.Close()
-	f.cfg.Log.Info(f.pump.protocol.promise(), "protocol", f.cfg.Protocol)
+	promise := f.pump.protocol.promise()
+	if f.agent != nil {
+		promise = relpPromise
+	}
+	f.cfg.Log.Info(promise, "protocol", f.cfg.Protocol)
 
 	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -187,7 +218,11 @@ func (f *Forwarder) keep(done <-chan struct{}) {
 			continue
 		case <-save.C:
 		}
+		f.registry.grown(f.tailer.Sizes())
 		err := f.registry.save()
+		if f.agent != nil {
+			err = errors.Join(err, f.agent.save())
+		}
 		if err != nil {
 			f.counters.saveFailures.Add(1)
 			if !failing || last {

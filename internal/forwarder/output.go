@@ -1,7 +1,6 @@
 package forwarder
 
 import (
-	"net"
 	"time"
 
 	"github.com/dalog-project/dalog/internal/syslog"
@@ -15,7 +14,7 @@ type protocol interface {
 	// frameLen is the length of the first frame in p, which holds it whole.
 	frameLen(p []byte) int
 	// open begins a session on a new connection and owns it from then on.
-	open(conn *net.TCPConn, peerTimeout time.Duration) (session, error)
+	open(conn *link, peerTimeout time.Duration) (session, error)
 	// promise says what the protocol cannot promise; it is logged at the start.
 	promise() string
 }
@@ -42,4 +41,6 @@ type session interface {
 var protocols = map[string]protocol{
 	"syslog": rfc5424{},
 	"bsd":    bsd{},
+	// The frames of RELP's messages are kept as those of syslog are.
+	protocolRELP: rfc5424{},
 }

@@ -8,9 +8,10 @@ import (
 	"io"
 	"log/slog"
 	"math"
-	"net"
 	"time"
 
+	"github.com/dalog-project/dalog/internal/delivery"
+	"github.com/dalog-project/dalog/internal/relp"
 	"github.com/dalog-project/dalog/internal/syslog"
 	"github.com/dalog-project/dalog/internal/tail"
 )
@@ -35,6 +36,9 @@ type pump struct {
 	stats    *counters
 	dialer   dialer
 	formats  []format // by index of Config.Files
+	limit    int      // of frames, in bytes: what the formats were made for
+	courier  *courier // nil: not with this protocol
+	batches  bool     // what is not confirmed is the courier's
 
 	window   window
 	sequence uint64
@@ -49,17 +53,30 @@ type pump struct {
 // format is how the lines of one Config.File are sent.
 type format struct {
 	program string
+	field   []byte // the same as messages have it
 	pri     uint8
 	maxText int // bytes that fit into a frame
 	nulSize int // bytes that a NUL becomes
 }
 
-func newFormat(p protocol, f File, hostname string) format {
+func newFormat(p protocol, f File, hostname string, limit int) format {
 	pri := uint8(facilityUser*8) + f.Severity
 	// The count in front takes up to 4 digits more than that of an empty text.
 	empty := p.appendFrame(nil, pri, syslog.At(time.Now()), hostname, f.Program, math.MaxUint64, nil)
 	nul := p.appendFrame(nil, pri, syslog.At(time.Now()), hostname, f.Program, math.MaxUint64, []byte{0})
-	return format{program: f.Program, pri: pri, maxText: maxFrame - len(empty) - 4, nulSize: len(nul) - len(empty)}
+	return format{program: f.Program, pri: pri, maxText: limit - len(empty) - 4, nulSize: len(nul) - len(empty), field: syslog.Field(f.Program, 48)}
+}
+
+// setFrameLimit makes the formats for frames of at most limit bytes.
+func (p *pump) setFrameLimit(limit int) {
+	if p.limit == limit {
+		return
+	}
+	p.limit = limit
+	p.formats = make([]format, len(p.cfg.Files))
+	for i, file := range p.cfg.Files {
+		p.formats[i] = newFormat(p.protocol, file, p.cfg.Hostname, limit)
+	}
 }
 
 // fits tells whether text fits into one frame.
@@ -88,7 +105,7 @@ func (p *pump) run(ctx context.Context, stop <-chan struct{}) error {
 			c = &connected{conn, i}
 		}
 		server := p.cfg.Servers[c.server]
-		s, err := p.protocol.open(c.conn, p.cfg.PeerTimeout)
+		s, err := p.open(ctx, c.conn)
 		if err != nil {
 			c.conn.Close()
 			next = nil
@@ -102,9 +119,13 @@ func (p *pump) run(ctx context.Context, stop <-chan struct{}) error {
 			level = slog.LevelDebug
 		}
 		p.log.Log(ctx, level, "connected", "server", server, "address", c.conn.RemoteAddr().String())
-		began, before := time.Now(), p.window.safe
+		began, before := time.Now(), p.stats.delivered.Load()
 		undo := context.AfterFunc(ctx, s.abort)
-		next, err = p.serve(ctx, stop, s, c.server)
+		if batches, ok := s.(batchSession); ok {
+			next, err = p.courier.serve(ctx, stop, batches.client, c.server)
+		} else {
+			next, err = p.serve(ctx, stop, s, c.server)
+		}
 		undo()
 		_ = s.close() // what matters was confirmed before
 		p.stats.connected.Store(nil)
@@ -115,10 +136,10 @@ func (p *pump) run(ctx context.Context, stop <-chan struct{}) error {
 			p.log.Info("going back to a server earlier in the list", "from", server, "to", p.cfg.Servers[next.server])
 		case ctx.Err() != nil:
 			return errStopped
-		case p.window.safe > before || time.Since(began) > fruitlessBefore:
+		case p.stats.delivered.Load() > before || time.Since(began) > fruitlessBefore:
 			p.dialer.ended(c.server, nil)
 			p.log.Warn("connection lost; what is not confirmed will be sent again",
-				"server", server, "unconfirmed_bytes", p.window.held(), "error", err)
+				"server", server, "unconfirmed_bytes", p.stats.unconfirmed.Load(), "error", err)
 		default:
 			p.dialer.ended(c.server, fmt.Errorf("%s: %w", server, err))
 		}
@@ -127,9 +148,38 @@ func (p *pump) run(ctx context.Context, stop <-chan struct{}) error {
 
 // connected is a connection to the server of that index.
 type connected struct {
-	conn   *net.TCPConn
+	conn   *link
 	server int
 }
+
+// open begins a session of the protocol on a connection.
+func (p *pump) open(ctx context.Context, conn *link) (session, error) {
+	if p.courier == nil {
+		return p.protocol.open(conn, p.cfg.PeerTimeout)
+	}
+	client, frames, err := p.openRELP(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	p.changeMode(frames == nil)
+	if frames == nil {
+		return batchSession{client: client}, nil
+	}
+	p.log.Info("the server takes no batches: lines are sent as RELP messages, and may arrive twice after a cut connection",
+		"software", client.Offers().Software())
+	p.setFrameLimit(frameLimit(client.Offers().Software()))
+	return frames, nil
+}
+
+// batchSession is one that the courier serves.
+type batchSession struct {
+	session
+	client *relp.Client
+}
+
+func (s batchSession) abort() { s.client.Abort() }
+
+func (s batchSession) close() error { return s.client.Close() }
 
 var errPeerClosed = errors.New("the server closed the connection")
 
@@ -361,7 +411,7 @@ func (p *pump) pieces(segment *segment, f *format, line []byte, more bool) {
 		}
 		piece := line
 		if len(piece) > room {
-			piece = piece[:tail.CutPoint(piece, room)]
+			piece = piece[:delivery.CutPoint(piece, room)]
 		}
 		line = line[len(piece):]
 		text = append(text, piece...)

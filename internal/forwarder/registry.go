@@ -37,7 +37,10 @@ type registry struct {
 	fs  vfs.FS
 	now func() time.Time
 
-	writing sync.Mutex // held while the file is written
+	// dropping, if set, is told of sources that are gone, before they are dropped.
+	dropping func([]delivery.SourceID) error
+
+	writing sync.Mutex // held while a file is written
 
 	mu      sync.Mutex // guards what follows
 	sources map[delivery.SourceID]entry
@@ -114,6 +117,11 @@ func (r *registry) Marks() map[string]int64 {
 
 // Apply implements tail.Memory.
 func (r *registry) Apply(c tail.Change) error {
+	if r.dropping != nil && len(c.Drop) > 0 {
+		if err := r.dropping(c.Drop); err != nil {
+			return err
+		}
+	}
 	r.writing.Lock()
 	defer r.writing.Unlock()
 	r.mu.Lock()
@@ -138,6 +146,7 @@ func apply(sources map[delivery.SourceID]entry, marks map[string]int64, c tail.C
 		if old, ok := sources[k.ID]; ok && old.Position.Offset > k.Position.Offset {
 			k.Position = old.Position // confirmed since the change was made up
 		}
+		k.Size = max(k.Size, sources[k.ID].Size)
 		sources[k.ID] = entry{Known: k, Seen: seen}
 	}
 	for _, id := range c.Done {
@@ -175,6 +184,13 @@ func (r *registry) Seen(ids []delivery.SourceID) {
 	r.dirty = true
 }
 
+// offset is up to where a source is confirmed.
+func (r *registry) offset(id delivery.SourceID) int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.sources[id].Position.Offset
+}
+
 // confirm moves a source's position. It is durable after the next save.
 func (r *registry) confirm(id delivery.SourceID, p delivery.Position) {
 	r.mu.Lock()
@@ -183,6 +199,20 @@ func (r *registry) confirm(id delivery.SourceID, p delivery.Position) {
 		e.Position = p
 		r.sources[id] = e
 		r.dirty = true
+	}
+}
+
+// grown takes note of the sizes of files, so that it can be told how much is lost
+// of a file that is gone.
+func (r *registry) grown(sizes map[delivery.SourceID]int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, size := range sizes {
+		if e, ok := r.sources[id]; ok && size > e.Size {
+			e.Size = size
+			r.sources[id] = e
+			r.dirty = true
+		}
 	}
 }
 

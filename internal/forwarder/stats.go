@@ -15,7 +15,11 @@ type Stats struct {
 	DialFailures uint64
 	SaveFailures uint64 // of the registry
 	Truncated    uint64 // files whose content was replaced
-	LostBytes    uint64 // seen in truncated files and not read before
+	LostBytes    uint64 // seen in files that were truncated or vanished, and not read before
+	Refused      uint64 // batches that did not go on where the server stood
+	Rewound      uint64 // bytes sent again because the server had lost them
+	Forks        uint64 // sources under whose name the server had other content
+	Clones       uint64 // times that another forwarder turned out to use this one's name
 
 	Connected   string // the server's address; empty for none
 	Open        int    // files held open
@@ -27,6 +31,7 @@ type counters struct {
 	lines, blank, cut, messages, bytes, delivered, resent atomic.Uint64
 	connects, dialFailures, saveFailures                  atomic.Uint64
 	truncated, lostBytes                                  atomic.Uint64
+	refused, rewound, forks, clones                       atomic.Uint64
 	unconfirmed                                           atomic.Int64
 	connected                                             atomic.Pointer[string]
 }
@@ -39,6 +44,7 @@ func (f *Forwarder) Stats() Stats {
 		Bytes: c.bytes.Load(), Delivered: c.delivered.Load(), Resent: c.resent.Load(),
 		Connects: c.connects.Load(), DialFailures: c.dialFailures.Load(), SaveFailures: c.saveFailures.Load(),
 		Truncated: c.truncated.Load(), LostBytes: c.lostBytes.Load(),
+		Refused: c.refused.Load(), Rewound: c.rewound.Load(), Forks: c.forks.Load(), Clones: c.clones.Load(),
 		Open: files.Open, Unread: files.Unread, Unconfirmed: c.unconfirmed.Load(),
 	}
 	if server := c.connected.Load(); server != nil {

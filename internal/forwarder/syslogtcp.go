@@ -34,7 +34,7 @@ func (rfc5424) frameLen(p []byte) int {
 	return i + 1 + n
 }
 
-func (rfc5424) open(conn *net.TCPConn, peerTimeout time.Duration) (session, error) {
+func (rfc5424) open(conn *link, peerTimeout time.Duration) (session, error) {
 	return openTCP(conn, peerTimeout)
 }
 
@@ -49,7 +49,7 @@ func (bsd) appendFrame(dst []byte, pri uint8, at syslog.Timestamp, host, program
 
 func (bsd) frameLen(p []byte) int { return bytes.IndexByte(p, '\n') + 1 }
 
-func (bsd) open(conn *net.TCPConn, peerTimeout time.Duration) (session, error) {
+func (bsd) open(conn *link, peerTimeout time.Duration) (session, error) {
 	return openTCP(conn, peerTimeout)
 }
 
@@ -57,19 +57,20 @@ func (bsd) promise() string { return tcpPromise }
 
 // tcpSession takes for delivered what the peer's TCP has acknowledged.
 type tcpSession struct {
-	conn    *net.TCPConn
+	conn    net.Conn // to read and write: TLS over tcp, or tcp itself
+	tcp     *net.TCPConn
 	raw     syscall.RawConn
 	written int64
 	ended   chan struct{} // closed when the peer sends nothing more
 	why     error         // once ended is closed
 }
 
-func openTCP(conn *net.TCPConn, peerTimeout time.Duration) (*tcpSession, error) {
-	raw, err := conn.SyscallConn()
+func openTCP(conn *link, peerTimeout time.Duration) (*tcpSession, error) {
+	raw, err := conn.tcp.SyscallConn()
 	if err != nil {
 		return nil, err
 	}
-	s := &tcpSession{conn: conn, raw: raw, ended: make(chan struct{})}
+	s := &tcpSession{conn: conn.Conn, tcp: conn.tcp, raw: raw, ended: make(chan struct{})}
 	err = s.control(func(fd int) error {
 		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(peerTimeout.Milliseconds()))
 	})
@@ -79,7 +80,7 @@ func openTCP(conn *net.TCPConn, peerTimeout time.Duration) (*tcpSession, error) 
 	go func() {
 		defer close(s.ended)
 		// A syslog server says nothing; it only closes.
-		if _, s.why = io.Copy(io.Discard, conn); s.why == nil {
+		if _, s.why = io.Copy(io.Discard, conn.Conn); s.why == nil {
 			s.why = io.EOF
 		}
 	}()
@@ -101,7 +102,8 @@ func (s *tcpSession) write(p []byte) error {
 }
 
 // confirmed asks how much of what was written is still in the socket, sent and
-// not acknowledged, or not sent.
+// not acknowledged, or not sent. TLS makes that more than it was, so that what is
+// confirmed is never said to be too much.
 func (s *tcpSession) confirmed() (int64, error) {
 	var waiting int
 	err := s.control(func(fd int) (err error) {
@@ -121,7 +123,7 @@ func (s *tcpSession) reason() error { return s.why }
 func (s *tcpSession) abort() { _ = s.conn.SetDeadline(time.Unix(1, 0)) }
 
 func (s *tcpSession) close() error {
-	err := s.conn.CloseWrite()
+	err := s.conn.(interface{ CloseWrite() error }).CloseWrite()
 	if cerr := s.conn.Close(); err == nil {
 		err = cerr
 	}

@@ -38,6 +38,14 @@ func (f *Forwarder) tell(e tail.Event) {
 	case tail.CopyFound:
 		text = "reading the rest of a truncated file from its copy"
 		attrs = append(attrs, "offset", e.Offset)
+	case tail.FileLost:
+		text = "a file is gone; all that was seen of it had been delivered"
+		attrs = append(attrs, "offset", e.Offset)
+		if e.Unread > 0 {
+			level, text = slog.LevelWarn, "a file is gone before all of it was delivered, and was found under no other name"
+			attrs = append(attrs, "lost_bytes", e.Unread)
+			f.counters.lostBytes.Add(uint64(e.Unread))
+		}
 	case tail.FileClosed:
 		level, text = slog.LevelDebug, "rotated file is done"
 		attrs = append(attrs, "size", e.Offset)

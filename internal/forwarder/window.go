@@ -53,6 +53,15 @@ func (w *window) tail() *segment {
 	return s
 }
 
+// sources are those that are not confirmed to their last mark.
+func (w *window) sources() map[*tail.Source]bool {
+	all := map[*tail.Source]bool{}
+	for _, m := range w.marks {
+		all[m.source] = true
+	}
+	return all
+}
+
 // unsent is how many bytes wait to be written.
 func (w *window) unsent() int64 { return w.end - w.sent }
 

@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/dalog-project/dalog/internal/logstore"
 )
 
 func TestFileRanges(t *testing.T) {
@@ -148,7 +146,7 @@ func TestStampModified(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			header := http.Header{}
-			got := stampModified(header, &logstore.Snapshot{ModTime: c.modified}, c.now)
+			got := stampModified(header, c.modified, c.now)
 			require.Equal(t, c.compare, got)
 			require.Equal(t, c.shown, header.Get("Last-Modified"))
 		})

@@ -11,13 +11,16 @@
 // The URLs (routes.go is the complete table):
 //
 //	GET /                        the names, one a line; text/html and application/json by Accept or ?format=
-//	GET /NAME                    the file; ?n=30 its last 30 lines, ?download=1 to be saved by a browser
+//	GET /NAME                    the file; ?n=30 its last 30 lines, ?download=1 to be saved by a browser;
+//	                             ?grep=, ?since= and so on (find.go) the lines that are wanted
+//	GET /search                  the same over several files, by time
+//	GET /histogram               how many lines there are, by time and level
 //	GET /listlog, any path/      the list again
 //	GET /listlog/health_check    "OK" in HTML; ?ready=1 answers 400 until the ready file exists
 //	GET /healthz, /readyz        one line for probes
 //	GET /metrics                 counters
 //
-// The names listlog, healthz, readyz, metrics, robots.txt and favicon.ico
+// The names search, histogram, listlog, healthz, readyz, metrics, robots.txt and favicon.ico
 // belong to these pages: a log file called so is not listed. Pages of a person
 // lie below "/-/", which no file name can begin with.
 package httpindex

@@ -2,11 +2,12 @@ package httpindex
 
 import (
 	"errors"
-	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"mime"
 	"net/http"
+	"net/url"
 	"path"
 	"slices"
 	"strconv"
@@ -22,26 +23,29 @@ const maxLines = 1_000_000
 // maxName is the longest name of a file, in bytes, that Linux has.
 const maxName = 255
 
-// fileQuery is what a file can be asked for.
+// fileQuery is what a file can be asked for as it is: whole or its last lines.
 type fileQuery struct {
 	lines    int // the last lines only; 0 = all
 	download bool
 }
 
-func parseFileQuery(r *http.Request) (fileQuery, error) {
-	values, err := parseQuery(r, "n", "download")
+// parseFileQuery reads it. plain: nothing else is asked for.
+func parseFileQuery(values url.Values) (q fileQuery, plain bool, err error) {
+	n, err := parseNumber(values, "n", "a number of lines", 1, maxLines, 0)
 	if err != nil {
-		return fileQuery{}, err
+		return q, false, err
 	}
-	var q fileQuery
-	if values.Has("n") {
-		q.lines, err = strconv.Atoi(values.Get("n"))
-		if err != nil || q.lines < 1 || q.lines > maxLines {
-			return fileQuery{}, fmt.Errorf("n=%s: give a number of lines from 1 to %d", quote(values.Get("n")), maxLines)
+	q.lines = int(n)
+	if q.download, err = parseSwitch(values, "download"); err != nil {
+		return q, false, err
+	}
+	others := len(values)
+	for _, name := range []string{"n", "download"} {
+		if values.Has(name) {
+			others--
 		}
 	}
-	q.download, err = parseSwitch(values, "download")
-	return q, err
+	return q, others == 0, nil
 }
 
 // file answers GET /NAME.
@@ -50,52 +54,93 @@ func (h *Handler) file(w http.ResponseWriter, r *http.Request) int {
 	if !plainPath(r.URL) || strings.Contains(name, "/") || len(name) > maxName || reserved[name] {
 		return notFound(w, r)
 	}
-	q, err := parseFileQuery(r)
+	values, err := parseQuery(r, fileNames...)
 	if err != nil {
 		return fail(w, http.StatusBadRequest, err.Error())
 	}
-	snap, err := h.cfg.Logs.OpenFile(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return notFound(w, r)
+	q, plain, err := parseFileQuery(values)
+	if err != nil {
+		return fail(w, http.StatusBadRequest, err.Error())
 	}
+	switch {
+	case !plain:
+		return h.find(w, r, name, values)
+	case q.lines > 0:
+		return h.lastLines(w, r, name, q)
+	}
+	snap, err := h.logs(r).OpenFile(name)
+	if err != nil {
+		return h.notOpened(w, r, name, err)
+	}
+	defer snap.Close()
+	return h.sendFile(w, r, q, sending{
+		name: name, body: bodyOf(snap, 0), size: snap.Size, etag: snap.ETag(), modified: snap.ModTime, start: snap.Start,
+	})
+}
+
+// lastLines answers GET /NAME?n=: the last lines of a file and, where that does
+// not have as many, of its closed parts.
+func (h *Handler) lastLines(w http.ResponseWriter, r *http.Request, name string, q fileQuery) int {
+	t, err := h.logs(r).OpenText(name)
+	if err != nil {
+		return h.notOpened(w, r, name, err)
+	}
+	defer t.Close()
+	start, err := t.LastLines(q.lines)
 	if err != nil {
 		return h.unreadable(w, name, err)
 	}
-	defer snap.Close()
-
-	start := int64(0)
-	etag := snap.ETag()
-	contentType := typeOf(name)
-	if q.lines > 0 {
-		if contentType != textType {
-			return fail(w, http.StatusBadRequest, "n="+strconv.Itoa(q.lines)+": "+quote(name)+" is not text and has no lines; get it whole")
-		}
-		if start, err = snap.LastLines(q.lines); err != nil {
-			return h.unreadable(w, name, err)
-		}
-		etag = tailTag(etag, q.lines)
+	s := sending{name: name, size: t.End() - start, etag: tailTag(t.ETag(), q.lines), modified: t.ModTime(), start: start}
+	if snap := t.Active(); snap != nil && start >= snap.Start {
+		s.body = bodyOf(snap, start-snap.Start)
+	} else {
+		s.body = &text{SectionReader: io.NewSectionReader(t, start, s.size)}
 	}
-	body := bodyOf(snap, start)
-	allowTime(w, snap.Size-start)
+	return h.sendFile(w, r, q, s)
+}
 
+// notOpened answers for a file that cannot be opened.
+func (h *Handler) notOpened(w http.ResponseWriter, r *http.Request, name string, err error) int {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return notFound(w, r)
+	case errors.Is(err, logstore.ErrNotText):
+		return fail(w, http.StatusBadRequest, quote(name)+": "+err.Error())
+	}
+	return h.unreadable(w, name, err)
+}
+
+// sending is what is sent of a file with a known length.
+type sending struct {
+	name     string
+	body     body
+	size     int64
+	etag     string
+	modified time.Time
+	start    int64 // offset of the first byte
+}
+
+// sendFile answers with a body of known length, or ranges of it.
+func (h *Handler) sendFile(w http.ResponseWriter, r *http.Request, q fileQuery, s sending) int {
+	allowTime(w, s.size)
 	header := w.Header()
-	header.Set("Content-Type", contentType)
+	header.Set("Content-Type", typeOf(s.name))
 	header.Set("Cache-Control", "no-cache")
-	header.Set("ETag", etag)
+	header.Set("ETag", s.etag)
 	if q.download {
-		header.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
+		header.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": s.name}))
 	}
 	cleanRange(r.Header)
-	http.ServeContent(w, r, "", stampModified(header, snap, time.Now()), body)
+	http.ServeContent(w, r, "", stampModified(header, s.modified, time.Now()), s.body)
 
 	status := sentStatus(header)
-	finished, err := body.finished()
+	finished, err := s.body.finished()
 	if status == http.StatusOK && r.Method == http.MethodGet && !finished {
 		h.metrics.incomplete.Inc()
-		h.log.Debug("file answer ended early: the client left, or the file was cut meanwhile", "file", name, "size", snap.Size-start, "peer", r.RemoteAddr)
+		h.log.Debug("file answer ended early: the client left, or the file was cut meanwhile", "file", s.name, "size", s.size, "peer", r.RemoteAddr)
 	}
 	if err != nil {
-		h.log.Error("file answer ended early: the file cannot be read", "file", name, "start", snap.Start, "err", err)
+		h.log.Error("file answer ended early: the file cannot be read", "file", s.name, "start", s.start, "err", err)
 	}
 	return status
 }
@@ -150,9 +195,9 @@ func tailTag(etag string, lines int) string {
 // of change is therefore rounded up, so that a copy of the same second never
 // counts as fresh; while that lies ahead, nothing is fresh, and the date that
 // is shown is the present, as RFC 9110 section 8.8.2.1 wants it.
-func stampModified(header http.Header, snap *logstore.Snapshot, now time.Time) time.Time {
-	modified := snap.ModTime.Truncate(time.Second)
-	if modified.Before(snap.ModTime) {
+func stampModified(header http.Header, changed, now time.Time) time.Time {
+	modified := changed.Truncate(time.Second)
+	if modified.Before(changed) {
 		modified = modified.Add(time.Second)
 	}
 	if modified.After(now) {

@@ -72,7 +72,7 @@ func TestFileNames(t *testing.T) {
 		{"/docassemble.log%0a", 404, ""},
 		{"/docassemble.log%20", 404, ""},
 		{"/%20docassemble.log", 404, ""},
-		{"/-/style.css/x", 404, ""},
+		{"/-/view/x", 404, ""},
 		{"/-/", 200, "docassemble.log\n"},
 		{"/" + strings.Repeat("a", 300), 404, ""},
 		{"/" + strings.Repeat("a", 30_000), 404, ""},
@@ -157,7 +157,7 @@ func TestTypesAreThoseOfTheStore(t *testing.T) {
 func TestFileReadOnly(t *testing.T) {
 	t.Parallel()
 	base, _ := serveFiles(t, map[string]string{"web.log": "one\n"})
-	for _, path := range []string{"/", "/web.log", "/listlog", "/listlog/health_check", "/healthz", "/nope.log", "/sub/", "/-/style.css"} {
+	for _, path := range []string{"/", "/web.log", "/listlog", "/listlog/health_check", "/healthz", "/nope.log", "/sub/", assetsPath + assetsVersion + "/css/base.css"} {
 		for _, method := range []string{"POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND", "BREW"} {
 			resp, body := do(t, method, base+path)
 			require.Equal(t, http.StatusMethodNotAllowed, resp.StatusCode, "%s %s", method, path)

@@ -49,7 +49,7 @@ func (h *Handler) healthy() error {
 	if err := h.cfg.Alive(); err != nil {
 		return fmt.Errorf("no messages are taken: %w", err)
 	}
-	if _, err := h.cfg.Logs.List(); err != nil {
+	if _, err := h.everything.List(); err != nil {
 		return fmt.Errorf("the list of files cannot be read: %w", err)
 	}
 	return nil

@@ -41,6 +41,13 @@ func (f fakeLogs) OpenFile(string) (*logstore.Snapshot, error) {
 	return nil, os.ErrNotExist
 }
 
+func (f fakeLogs) OpenText(string) (*logstore.Text, error) {
+	if f.err != nil {
+		return nil, f.err
+	}
+	return nil, os.ErrNotExist
+}
+
 // openStore opens a running store on dir, and stops it when the test ends or
 // the returned function is called.
 func openStore(t testing.TB, dir string) (*logstore.Store, func()) {
@@ -53,21 +60,36 @@ func runStore(t testing.TB, cfg logstore.Config) (*logstore.Store, func()) {
 	cfg.Logger = discard
 	store, err := logstore.Open(cfg)
 	require.NoError(t, err)
+	stop := run(t, store)
+	closed := false
+	end := func() {
+		stop()
+		if !closed {
+			closed = true
+			require.NoError(t, store.Close())
+		}
+	}
+	t.Cleanup(end)
+	return store, end
+}
+
+// run runs a store until the test ends or stop is called.
+func run(t testing.TB, store *logstore.Store) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan error, 1)
 	go func() { ran <- store.Run(ctx) }()
 	stopped := false
-	stop := func() {
+	stop = func() {
 		if stopped {
 			return
 		}
 		stopped = true
 		cancel()
 		require.NoError(t, <-ran)
-		require.NoError(t, store.Close())
 	}
 	t.Cleanup(stop)
-	return store, stop
+	return stop
 }
 
 // startServer serves h as dalogd does, and returns the address.

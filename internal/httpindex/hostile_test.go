@@ -208,3 +208,8 @@ func (s nameSpy) OpenFile(name string) (*logstore.Snapshot, error) {
 	*s.name = name
 	return nil, os.ErrNotExist
 }
+
+func (s nameSpy) OpenText(name string) (*logstore.Text, error) {
+	*s.name = name
+	return nil, os.ErrNotExist
+}

@@ -47,7 +47,7 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request) int {
 	if err != nil {
 		return fail(w, http.StatusBadRequest, err.Error())
 	}
-	files, err := h.cfg.Logs.List()
+	files, err := h.logs(r).List()
 	if err != nil {
 		h.log.Error("cannot list the log files", "err", err)
 		if q.form == formHTML {
@@ -93,10 +93,31 @@ func appendNames(buf []byte, files []logstore.FileInfo) []byte {
 	return buf
 }
 
-// appendJSON writes an array of {"name", "size", "start", "modified"}: bytes
-// that can be read now, the offset of the first of them counted from the first
-// byte the file ever held, and the time of the last change in UTC (RFC 3339).
+// appendJSON writes an array of
+//
+//	{"name":"worker.log","size":123,"start":1000,"end":1123,"modified":"2026-11-23T13:27:00Z","first":0,"parts":2}
+//
+// size is in bytes that can be read now; start and end are the offsets of the
+// first of them and behind the last, counted from the first byte the file ever
+// held; modified is the time of the last change in UTC (RFC 3339). A file with
+// closed parts has their number and the offset of the first byte that is left
+// in them as well; a part has "part_of":"worker.log" instead.
 func appendJSON(buf []byte, files []logstore.FileInfo) []byte {
+	type whole struct {
+		parts int
+		first int64
+	}
+	wholes := make(map[string]whole)
+	for _, f := range files {
+		if f.PartOf != "" {
+			w, ok := wholes[f.PartOf]
+			if !ok || f.Start < w.first {
+				w.first = f.Start
+			}
+			w.parts++
+			wholes[f.PartOf] = w
+		}
+	}
 	buf = append(buf, '[')
 	for i, f := range files {
 		if i > 0 {
@@ -108,9 +129,22 @@ func appendJSON(buf []byte, files []logstore.FileInfo) []byte {
 		buf = strconv.AppendInt(buf, f.Size, 10)
 		buf = append(buf, ",\"start\":"...)
 		buf = strconv.AppendInt(buf, f.Start, 10)
+		buf = append(buf, ",\"end\":"...)
+		buf = strconv.AppendInt(buf, f.Start+f.Size, 10)
 		buf = append(buf, ",\"modified\":\""...)
 		buf = f.ModTime.UTC().AppendFormat(buf, time.RFC3339Nano)
-		buf = append(buf, "\"}"...)
+		buf = append(buf, '"')
+		if w, ok := wholes[f.Name]; ok {
+			buf = append(buf, ",\"first\":"...)
+			buf = strconv.AppendInt(buf, w.first, 10)
+			buf = append(buf, ",\"parts\":"...)
+			buf = strconv.AppendInt(buf, int64(w.parts), 10)
+		}
+		if f.PartOf != "" {
+			buf = append(buf, ",\"part_of\":"...)
+			buf = appendJSONString(buf, f.PartOf)
+		}
+		buf = append(buf, '}')
 	}
 	return append(buf, "\n]\n"...)
 }

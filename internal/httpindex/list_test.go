@@ -139,18 +139,19 @@ func TestListHTML(t *testing.T) {
 	}
 	require.NotContains(t, policy, "unsafe")
 	for _, part := range []string{
-		`<html lang="en">`, "<title>Log files on central</title>", `scope="col"`, `scope="row"`, `name="viewport"`,
-		`<a href="./docassemble.log?n=200">docassemble.log</a>`,
-		`<a href="./my%20file.log?n=200">my file.log</a>`,
+		`<html lang="en" data-root="./" data-zone="`, `data-server="central"`, "<title>Log files on central</title>", `scope="col"`, `scope="row"`, `name="viewport"`,
+		`<a href="./-/view?file=docassemble.log">docassemble.log</a>`,
+		`<a href="./-/view?file=my%20file.log">my file.log</a>`,
+		`<a href="./my%20file.log?n=200" aria-label=`,
 		`href="./my%20file.log?download=1"`,
 		`<data value="2048" title="2048 bytes">2.0 KiB</data>`,
 		`<time datetime="2026-11-23T13:27:00Z"`,
-		"2 files, 2.0 KiB",
+		"<small>2, 2.0 KiB</small>",
 		"curl '" + base + "/docassemble.log?n=30'",
 	} {
 		require.Contains(t, body, part)
 	}
-	require.NotContains(t, body, "<script")
+	require.NotContains(t, body, "<script>") // scripts are files
 	require.NotContains(t, body, "style=")
 }
 
@@ -165,8 +166,8 @@ func TestListHTMLLinksAreRelative(t *testing.T) {
 		"/docassemble.log/sub/": "./../../",
 	} {
 		_, body := get(t, base+path, "Accept", browser)
-		require.Contains(t, body, `<a href="`+want+`docassemble.log?n=200">`, path)
-		require.Contains(t, body, `href="`+want+`-/style.css?v=`, path)
+		require.Contains(t, body, `<a href="`+want+`-/view?file=docassemble.log">`, path)
+		require.Contains(t, body, `href="`+want+`-/assets/`+assetsVersion+`/css/base.css"`, path)
 	}
 }
 
@@ -184,6 +185,7 @@ func TestListHTMLEscapes(t *testing.T) {
 	require.NotContains(t, body, `href="javascript:`)
 	require.NotContains(t, body, "<b>host")
 	require.Contains(t, body, `href="./a&amp;b=c%3Fd%23e?n=200"`)
+	require.Contains(t, body, `href="./-/view?file=a%26b%3dc%3fd%23e"`)
 	require.Contains(t, body, "&lt;script&gt;alert(1)&lt;/script&gt;")
 }
 

@@ -62,7 +62,10 @@ func TestAssets(t *testing.T) {
 	t.Parallel()
 	base := serve(t, Config{Logs: twoFiles})
 	for path, contentType := range map[string]string{
-		"/-/style.css": "text/css; charset=utf-8", "/favicon.ico": "image/svg+xml", "/robots.txt": textType,
+		assetsPath + assetsVersion + "/css/base.css":      "text/css; charset=utf-8",
+		assetsPath + assetsVersion + "/js/view/main.js":   "text/javascript; charset=utf-8",
+		assetsPath + "of-another-version/js/home/main.js": "text/javascript; charset=utf-8",
+		"/favicon.ico": "image/svg+xml", "/robots.txt": textType,
 	} {
 		resp, body := get(t, base+path)
 		require.Equal(t, 200, resp.StatusCode, path)
@@ -75,12 +78,15 @@ func TestAssets(t *testing.T) {
 	_, body := get(t, base+"/robots.txt")
 	require.Equal(t, "User-agent: *\nDisallow: /\n", body)
 
-	resp, _ := get(t, base+"/-/style.css")
-	require.NotContains(t, resp.Header.Get("Cache-Control"), "immutable")
-	resp, _ = get(t, base+"/-/style.css?v="+style.version)
+	resp, _ := get(t, base+assetsPath+"of-another-version/css/base.css")
+	require.Equal(t, "no-cache", resp.Header.Get("Cache-Control"))
+	resp, _ = get(t, base+assetsPath+assetsVersion+"/css/base.css")
 	require.Contains(t, resp.Header.Get("Cache-Control"), "immutable")
-	resp, _ = get(t, base+"/-/other.css")
-	require.Equal(t, 404, resp.StatusCode)
+	for _, path := range []string{"", assetsVersion, assetsVersion + "/", assetsVersion + "/css", assetsVersion + "/html/view.html", assetsVersion + "/css/../html/view.html"} {
+		resp, _ = get(t, base+assetsPath+path)
+		require.Contains(t, []int{400, 404}, resp.StatusCode, path)
+		require.NotEqual(t, htmlType, resp.Header.Get("Content-Type"))
+	}
 }
 
 func TestMetricsPage(t *testing.T) {
@@ -123,7 +129,7 @@ func TestCounters(t *testing.T) {
 		{"GET", "/web.log?x=1", nil, "file", "4xx"},
 		{"POST", "/web.log", nil, "none", "4xx"},
 		{"GET", "/healthz", nil, "health", "2xx"},
-		{"GET", "/-/style.css", nil, "asset", "2xx"},
+		{"GET", assetsPath + assetsVersion + "/css/base.css", nil, "asset", "2xx"},
 	} {
 		name := strings.Join(append([]string{c.method, c.path}, c.header...), " ")
 		before := counter(t, h, "dalogd_http_requests_total", c.route, c.class)

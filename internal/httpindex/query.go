@@ -23,7 +23,7 @@ func parseQuery(r *http.Request, known ...string) (url.Values, error) {
 		if !slices.Contains(known, name) {
 			return nil, fmt.Errorf("unknown parameter %s; known here: %s", quote(name), strings.Join(known, ", "))
 		}
-		if len(given) > 1 {
+		if len(given) > 1 && !repeatable[name] {
 			return nil, fmt.Errorf("parameter %s is given %d times", name, len(given))
 		}
 	}

@@ -31,6 +31,15 @@ func fail(w http.ResponseWriter, status int, text string) int {
 	return reply(w, status, textType, []byte(oneLine(text)+"\n"))
 }
 
+// failAs answers with an error as JSON where that was asked for.
+func failAs(w http.ResponseWriter, json bool, status int, text string) int {
+	if !json {
+		return fail(w, status, text)
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	return reply(w, status, jsonType, append(appendJSONString([]byte(`{"error":`), oneLine(text)), "}\n"...))
+}
+
 func notFound(w http.ResponseWriter, r *http.Request) int {
 	return fail(w, http.StatusNotFound, "no such file: "+quote(r.URL.Path)+" - GET / lists the files")
 }

@@ -17,37 +17,55 @@ func (h *Handler) newRouter() http.Handler {
 	r.NotFound(h.page("none", notFound))
 	r.MethodNotAllowed(h.page("none", notAllowed))
 
-	read := func(pattern string, page http.Handler) {
-		r.Method(http.MethodGet, pattern, page)
-		r.Method(http.MethodHead, pattern, page)
-	}
-	list := h.page("list", h.list)
-	file := h.page("file", h.file)
-
-	// docassemble's Logs page, curl, browsers.
-	read("/", list)
-	read("/listlog", list)
-	read("/*", listOrFile(list, file))
-
-	// Probes of orchestrators and monitoring.
+	// Probes of orchestrators and monitoring, which cannot log in.
 	health := h.page("health", h.healthCheck)
-	read("/listlog/health_check", health)
-	read("/healthz", h.page("health", h.healthz))
-	read("/readyz", h.page("health", h.readyz))
-	if h.cfg.Metrics != nil {
-		read("/metrics", h.cfg.Metrics)
-	}
+	read(r, "/listlog/health_check", health)
+	read(r, "/healthz", h.page("health", h.healthz))
+	read(r, "/readyz", h.page("health", h.readyz))
 
-	// What browsers and crawlers fetch besides.
-	read(stylePath, h.page("asset", serveAsset(style)))
-	read("/favicon.ico", h.page("asset", serveAsset(icon)))
-	read("/robots.txt", h.page("asset", serveAsset(robots)))
+	r.Group(func(r chi.Router) {
+		if h.cfg.Guard != nil {
+			r.Use(h.cfg.Guard.Handler)
+		}
+		list := h.page("list", h.list)
+		file := h.page("file", h.file)
+
+		// docassemble's Logs page, curl, browsers.
+		read(r, "/", list)
+		read(r, "/listlog", list)
+		read(r, "/*", listOrFile(list, file))
+
+		// Lines of several files.
+		read(r, "/search", h.page("search", h.search))
+		read(r, "/histogram", h.page("histogram", h.histogram))
+		read(r, "/errors", h.page("errors", h.errors))
+		read(r, "/board", h.page("board", h.board))
+
+		// The pages of a person.
+		read(r, "/-/view", h.page("page", h.view))
+		read(r, "/-/plain", h.page("page", h.plain))
+		read(r, "/-/errors", h.page("page", h.errorsPage))
+
+		if h.cfg.Metrics != nil {
+			read(r, "/metrics", h.forAllRights(h.cfg.Metrics))
+		}
+
+		// What browsers and crawlers fetch besides.
+		read(r, assetsPath+"*", h.page("asset", h.pageAsset))
+		read(r, "/favicon.ico", h.page("asset", serveAsset(icon)))
+		read(r, "/robots.txt", h.page("asset", serveAsset(robots)))
+	})
 	return r
+}
+
+func read(r chi.Router, pattern string, page http.Handler) {
+	r.Method(http.MethodGet, pattern, page)
+	r.Method(http.MethodHead, pattern, page)
 }
 
 // reserved are the names at the top that are pages and never files.
 var reserved = map[string]bool{
-	"listlog": true, "healthz": true, "readyz": true, "metrics": true, "robots.txt": true, "favicon.ico": true,
+	"search": true, "histogram": true, "errors": true, "board": true, "listlog": true, "healthz": true, "readyz": true, "metrics": true, "robots.txt": true, "favicon.ico": true,
 }
 
 // listOrFile sends paths that end in a slash to the list, as the log servers
@@ -75,6 +93,18 @@ func (h *Handler) page(route string, p page) http.HandlerFunc {
 		if ctx := r.Context(); h.log.Enabled(ctx, slog.LevelDebug) {
 			h.log.DebugContext(ctx, "http request", "method", r.Method, "url", r.URL.String(), "status", status, "peer", r.RemoteAddr)
 		}
+	}
+}
+
+// forAllRights shows next only to those who may read every file: it tells
+// about all of them.
+func (h *Handler) forAllRights(next http.Handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if !h.reader(r).MayAll() {
+			fail(w, http.StatusForbidden, "this page is for those who may read every file")
+			return
+		}
+		next.ServeHTTP(w, r)
 	}
 }
 

@@ -13,6 +13,7 @@ const (
 	answerTimeout  = time.Minute      // for an answer to be taken; files get more, see minSendRate
 	minSendRate    = 16 << 10         // bytes a second below which a download is given up
 	maxHeaderBytes = 64 << 10
+	maxStreams     = 50 // answers at a time over one connection of HTTP/2
 )
 
 // NewServer makes the server for h with the limits that keep slow and hostile
@@ -24,6 +25,7 @@ func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 		IdleTimeout:       idleTimeout,
 		WriteTimeout:      answerTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams, SendPingTimeout: idleTimeout / 2, PingTimeout: headerTimeout, WriteByteTimeout: answerTimeout},
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 }

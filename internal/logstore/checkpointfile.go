@@ -18,7 +18,7 @@ import (
 //
 //	"DALOGCKP", version 4 bytes, store 16 bytes, lsn, self {identity}, next
 //	files {file, name, own, size, base, anchor, identity}*
-//	sources {peer, id 16 bytes, offset, anchor, seen}*
+//	sources {peer, id 16 bytes, offset, anchor, seen, first, skipped}*
 //	crc 4 bytes, over all before it
 //
 // Every version keeps the magic and the version in place.
@@ -81,6 +81,8 @@ func (c *checkpoint) encode() []byte {
 		b = binary.AppendUvarint(b, uint64(s.Offset))
 		b = binary.LittleEndian.AppendUint32(b, s.Anchor)
 		b = binary.AppendUvarint(b, uint64(max(0, s.Seen)))
+		b = binary.AppendUvarint(b, uint64(s.First))
+		b = binary.AppendUvarint(b, uint64(s.Skipped))
 	}
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
@@ -123,8 +125,10 @@ func decodeCheckpoint(name string, b []byte) (*checkpoint, error) {
 	for range d.count(10) {
 		c.files = append(c.files, fileEntry{number: d.uint(), name: d.text(), placement: d.placement()})
 	}
-	for range d.count(23) {
-		c.sources = append(c.sources, sourceEntry{key: d.key(), Position: Position{Offset: d.int(), Anchor: d.uint32(), Seen: d.int()}})
+	for range d.count(25) {
+		c.sources = append(c.sources, sourceEntry{key: d.key(), Position: Position{
+			Offset: d.int(), Anchor: d.uint32(), Seen: d.int(), First: d.int(), Skipped: d.int(),
+		}})
 	}
 	if d.end() != nil {
 		return nil, errCheckpoint

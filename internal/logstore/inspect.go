@@ -121,5 +121,3 @@ func InspectCheckpoint(w io.Writer, dir string) error {
 func (p placement) String() string {
 	return fmt.Sprintf("own %d at byte %d, base %d, anchor %08x, inode %d, handle %x", p.own, p.size, p.base, p.anchor, p.identity.Inode, p.identity.Handle)
 }
-
-func (k SourceKey) String() string { return fmt.Sprintf("%q %s", k.Peer, k.ID) }

@@ -18,6 +18,9 @@ type FileInfo struct {
 	// Start is the offset of the file's first byte, counted from the first
 	// byte ever written under this name; 0 as long as nothing was rotated away.
 	Start int64
+	// PartOf is the log file of which this is a closed part; "" where it is a file
+	// itself.
+	PartOf string
 }
 
 // List is every log file and its closed parts: what is regular, has no other
@@ -65,7 +68,7 @@ func (s *Store) List() ([]FileInfo, error) {
 func (s *Store) appendParts(list []FileInfo, entries []vfs.Entry) []FileInfo {
 	for name, l := range s.parts.files {
 		l.numbered(name, among(entries), func(shown string, p logPart) bool {
-			list = append(list, FileInfo{Name: shown, Size: p.size, ModTime: p.modified, Start: p.offset})
+			list = append(list, FileInfo{Name: shown, Size: p.size, ModTime: p.modified, Start: p.offset, PartOf: name})
 			return true
 		})
 	}

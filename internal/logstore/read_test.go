@@ -317,12 +317,12 @@ func (c *countingReader) ReadAt(p []byte, off int64) (int, error) {
 func TestLastLinesReadsNoMoreThanTheAnswer(t *testing.T) {
 	t.Parallel()
 	r := &countingReader{ReaderAt: bytes.NewReader(bytes.Repeat([]byte(strings.Repeat("x", 99)+"\n"), 100000))}
-	off, err := nthLineEnd(r, 10_000_000-1, 30, 10_000_000)
+	off, _, err := nthLineEnd(r, 10_000_000-1, 30, 10_000_000)
 	require.NoError(t, err)
 	require.EqualValues(t, 10_000_000-3000, off)
 	require.LessOrEqual(t, r.read, 512+readBlock)
 	r.read = 0
-	off, err = nthLineEnd(r, 10_000_000-1, 5000, 10_000_000)
+	off, _, err = nthLineEnd(r, 10_000_000-1, 5000, 10_000_000)
 	require.NoError(t, err)
 	require.EqualValues(t, 10_000_000-500_000, off)
 	require.LessOrEqual(t, r.read, 500_000+2*readBlock)

@@ -44,7 +44,7 @@ func TestCheckpointRoundTrip(t *testing.T) {
 	c := checkpoint{
 		store: [16]byte{1}, lsn: 99, self: id, next: 3,
 		files:   []fileEntry{{1, "a.log", placement{id, 5, 6, 7, 8}}, {2, "b.log", placement{}}},
-		sources: []sourceEntry{{testKey, Position{9, 10, 11}}},
+		sources: []sourceEntry{{testKey, Position{Offset: 9, Anchor: 10, Seen: 11, First: 4, Skipped: 2}}},
 	}
 	b := c.encode()
 	got, err := decodeCheckpoint(checkpointName, b)
@@ -87,7 +87,7 @@ func FuzzRecord(f *testing.F) {
 }
 
 func FuzzCheckpoint(f *testing.F) {
-	c := checkpoint{files: []fileEntry{{1, "a.log", placement{}}}, sources: []sourceEntry{{testKey, Position{9, 10, 11}}}}
+	c := checkpoint{files: []fileEntry{{1, "a.log", placement{}}}, sources: []sourceEntry{{testKey, Position{Offset: 9, Anchor: 10, Seen: 11, First: 4, Skipped: 2}}}}
 	f.Add(c.encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if c, err := decodeCheckpoint(checkpointName, b); err == nil {

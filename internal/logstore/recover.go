@@ -322,8 +322,11 @@ func (r *recovery) takeBatch(typ byte, payload []byte) error {
 		}
 		f.skip(b.upto)
 	}
-	for _, a := range b.sources {
-		r.sources[a.key] = Position{Offset: a.to, Anchor: a.anchor, Seen: time.Now().Unix()}
+	for i := range b.sources {
+		a := &b.sources[i]
+		if p := r.sources[a.key]; a.to > p.Offset { // the checkpoint may be newer
+			r.sources[a.key] = moved(p, a, time.Now().Unix())
+		}
 	}
 	for _, e := range b.extents {
 		f := r.files[e.file]

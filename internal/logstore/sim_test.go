@@ -355,11 +355,11 @@ func (e *episode) send(src *simSource, first, last int) error {
 		r.Ends = append(r.Ends, l.end)
 	}
 	anchor := func(at int64) uint32 { return uint32(at) * 31 }
-	r.Before, r.After = anchor(r.Start), anchor(r.end())
-	e.note("source %v: %d to %d", src.key.ID[0], r.Start, r.end())
+	r.Before, r.After = anchor(r.Start), anchor(r.To())
+	e.note("source %v: %d to %d", src.key.ID[0], r.Start, r.To())
 	return e.s.SubmitRange(context.Background(), testTime, r, msgs, func(err error) {
 		if err == nil {
-			src.acked = max(src.acked, r.end())
+			src.acked = max(src.acked, r.To())
 		}
 	})
 }

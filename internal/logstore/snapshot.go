@@ -34,11 +34,16 @@ var notText = map[string]bool{".gz": true, ".zst": true, ".xz": true, ".bz2": tr
 // OpenFile opens a file of the list. errors.Is(err, fs.ErrNotExist) holds for
 // every name that the list does not have.
 func (s *Store) OpenFile(name string) (*Snapshot, error) {
+	s.parts.turn.RLock()
+	defer s.parts.turn.RUnlock()
+	return s.openFile(name)
+}
+
+// openFile is OpenFile, where parts.turn is held.
+func (s *Store) openFile(name string) (*Snapshot, error) {
 	if !readable(name) {
 		return nil, unknownFileError(name)
 	}
-	s.parts.turn.RLock()
-	defer s.parts.turn.RUnlock()
 	f, err := s.folder.fs.OpenFile(name, os.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s.openPart(name)
@@ -105,6 +110,27 @@ func (s *Store) openPart(shown string) (*Snapshot, error) {
 	if !found {
 		return nil, unknownFileError(shown)
 	}
+	return s.openLogPart(name, shown, part)
+}
+
+// reopenPart opens a part of name as it is now, compressed or not.
+func (s *Store) reopenPart(name string, part logPart) (*Snapshot, error) {
+	s.parts.turn.RLock()
+	defer s.parts.turn.RUnlock()
+	if l := s.parts.files[name]; l != nil {
+		if i, ok := l.find(part.offset); ok && !l.parts[i].broken {
+			sn, err := s.openLogPart(name, name, l.parts[i])
+			if err == nil {
+				sn.Size = part.size // with a last line that somebody left without an end
+			}
+			return sn, err
+		}
+	}
+	return nil, unknownFileError(part.path(name))
+}
+
+// openLogPart opens a part of name, to be called shown. parts.turn is held.
+func (s *Store) openLogPart(name, shown string, part logPart) (*Snapshot, error) {
 	f, err := s.folder.fs.OpenFile(part.path(name), os.O_RDONLY, 0)
 	if err != nil {
 		return nil, err

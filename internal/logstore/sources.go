@@ -13,56 +13,13 @@ import (
 	"github.com/dalog-project/dalog/internal/syslog"
 )
 
-// SourceKey names a source: one incarnation of one file of one peer. Peer is
-// what the peer proved to be, so that nobody can speak for another's source.
-type SourceKey struct {
-	Peer string
-	ID   delivery.SourceID
-}
-
-// Position is how far a source is committed.
-type Position struct {
-	Offset int64  // bytes of the source before it are stored
-	Anchor uint32 // CRC-32C of the bytes before Offset, at most delivery.AnchorSize
-	Seen   int64  // Unix time of the last batch, in seconds
-}
-
-// Range says which bytes of a source the messages of one submission are.
-type Range struct {
-	Key    SourceKey
-	Start  int64
-	Before uint32  // anchor at Start
-	Ends   []int64 // by message: the offset at which it ends, ascending
-	After  uint32  // anchor at the last of Ends
-	// Begin lets a source that the Store does not know begin at Start: its sender
-	// knows that the Store is a new one (Store.ID).
-	Begin bool
-}
-
-func (r *Range) end() int64 {
-	if len(r.Ends) == 0 {
-		return r.Start
-	}
-	return r.Ends[len(r.Ends)-1]
-}
-
-// PositionError says that a range does not go on where the source stands.
-// Nothing of it was taken.
-type PositionError struct {
-	Key       SourceKey
-	Start     int64
-	Committed int64 // where the source is to go on
-	// Content says that Start fits, and that the content before it, or the whole
-	// range, is not what is stored: another file, or one that was rewritten.
-	Content bool
-}
-
-func (e *PositionError) Error() string {
-	if e.Content {
-		return fmt.Sprintf("source %s: the content is not that of the source, which stands at %d", e.Key.ID, e.Committed)
-	}
-	return fmt.Sprintf("source %s: range begins at %d, the source stands at %d", e.Key.ID, e.Start, e.Committed)
-}
+// The words of both ends of a delivery.
+type (
+	SourceKey     = delivery.SourceKey
+	Position      = delivery.Standing
+	Range         = delivery.Range
+	PositionError = delivery.PositionError
+)
 
 // ErrRangeTooLarge says that what a range makes does not fit into one record of
 // the write-ahead log.
@@ -110,25 +67,23 @@ func (t *sources) lock(key SourceKey, begin bool) *source {
 // and the new position are committed as one. A range that begins before the
 // position loses the messages that end at or before it; what is left may be
 // nothing, and is confirmed in its turn. One that begins behind it, or whose
-// content does not fit, is a *PositionError.
+// content does not fit, is a *PositionError. A range of no messages moves the
+// position all the same.
 func (s *Store) SubmitRange(ctx context.Context, received time.Time, r Range, msgs []syslog.Message, committed func(error)) error {
-	if len(r.Ends) != len(msgs) || r.Start < 0 || !slices.IsSorted(r.Ends) || len(r.Ends) > 0 && r.Ends[0] < r.Start {
+	if !ordered(&r) || len(r.Ends) != len(msgs) {
 		return fmt.Errorf("source %s: the ends of the range's messages are not in order", r.Key.ID)
 	}
 	charge := int64(sizeEstimate(msgs) + batchOverhead)
 	if err := s.budget.acquire(ctx, charge); err != nil {
 		return err
 	}
-	src := s.sources.lock(r.Key, r.Start == 0 || r.Begin)
+	src := s.sources.lock(r.Key, r.Start == 0)
 	if src == nil {
 		s.budget.adjust(-charge)
 		return &PositionError{Key: r.Key, Start: r.Start}
 	}
 	defer src.mu.Unlock()
-	if r.Begin && src.accepted.to == 0 {
-		src.accepted = advance{key: r.Key, to: r.Start, anchor: r.Before}
-	}
-	if err := r.check(src.accepted); err != nil {
+	if err := checkRange(&r, src.accepted); err != nil {
 		s.budget.adjust(-charge)
 		return err
 	}
@@ -140,9 +95,9 @@ func (s *Store) SubmitRange(ctx context.Context, received time.Time, r Range, ms
 		return ErrRangeTooLarge
 	}
 	b.committed = committed
-	if len(msgs) > 0 {
+	if to := r.To(); to > src.accepted.to {
 		b.sourced = true
-		b.advance = advance{key: r.Key, from: max(r.Start, src.accepted.to), to: r.end(), anchor: r.After}
+		b.advance = advance{key: r.Key, from: max(r.Start+r.Skip, src.accepted.to), to: to, anchor: r.After}
 	}
 	if err := s.queue.push(b); err != nil {
 		s.dropBatch(b)
@@ -154,13 +109,22 @@ func (s *Store) SubmitRange(ctx context.Context, received time.Time, r Range, ms
 	return nil
 }
 
-// check compares the range with where its source stands.
-func (r *Range) check(now advance) error {
+// ordered tells whether the offsets in r ascend.
+func ordered(r *Range) bool {
+	if r.Start < 0 || r.Skip < 0 || r.To() < r.Start+r.Skip || !slices.IsSorted(r.Ends) {
+		return false
+	}
+	n := len(r.Ends)
+	return n == 0 || r.Ends[0] >= r.Start+r.Skip && r.Ends[n-1] <= r.To()
+}
+
+// checkRange compares the range with where its source stands.
+func checkRange(r *Range, now advance) error {
 	switch refusal := (&PositionError{Key: r.Key, Start: r.Start, Committed: now.to}); {
-	case r.Start > now.to:
+	case r.Start > now.to, r.Skip > 0 && r.Start < now.to && r.Start+r.Skip > now.to:
 		return refusal
 	case r.Start == now.to && now.to > 0 && r.Before != now.anchor,
-		r.Start < now.to && r.end() == now.to && r.After != now.anchor:
+		r.Start < now.to && r.To() == now.to && r.After != now.anchor:
 		refusal.Content = true
 		return refusal
 	}
@@ -207,11 +171,23 @@ func (t *sources) commit(batches []*batch, now int64) {
 	for _, b := range batches {
 		switch src := t.at[b.advance.key]; {
 		case b.sourced:
-			src.durable = Position{Offset: b.advance.to, Anchor: b.advance.anchor, Seen: now}
+			src.durable = moved(src.durable, &b.advance, now)
 		case b.forget && src != nil:
 			src.durable = Position{}
 		}
 	}
+}
+
+// moved is where a source at p stands after a. First and Skipped are right as
+// long as each advance is taken once.
+func moved(p Position, a *advance, seen int64) Position {
+	if p.Offset == 0 {
+		p.First = a.from
+	} else {
+		p.Skipped += max(0, a.from-p.Offset)
+	}
+	p.Offset, p.Anchor, p.Seen = a.to, a.anchor, seen
+	return p
 }
 
 // prune takes a forgotten source out of the table, unless it began again.

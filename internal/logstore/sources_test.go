@@ -107,7 +107,9 @@ func TestSourceThatBeginsLater(t *testing.T) {
 	s := twinStore(t, vfstest.New(vfstest.Options{}), Config{})
 	send := func(first, last int, begin bool) error {
 		r, msgs := testRange(first, last)
-		r.Begin = begin
+		if begin {
+			r.Start, r.Skip = 0, r.Start
+		}
 		return s.SubmitRange(t.Context(), testTime, r, msgs, nil)
 	}
 	var refusal *PositionError
@@ -133,4 +135,43 @@ func TestRangeTooLarge(t *testing.T) {
 	// Without a source it is cut.
 	require.NoError(t, s.Submit(t.Context(), testTime, msgs, nil))
 	startStore(t, s)()
+}
+
+// What is left out on purpose is counted, over crashes too, and a range
+// without messages moves its source.
+func TestSourceSkips(t *testing.T) {
+	t.Parallel()
+	d := vfstest.New(vfstest.Options{})
+	s := twinStore(t, d, Config{})
+	send := func(r Range, texts ...string) {
+		t.Helper()
+		var msgs []syslog.Message
+		for _, text := range texts {
+			msgs = append(msgs, message("celery", text))
+		}
+		r.Key = testKey
+		require.NoError(t, s.SubmitRange(t.Context(), testTime, r, msgs, func(err error) { require.NoError(t, err) }))
+	}
+	standing := func(want Position) {
+		t.Helper()
+		_, err := s.commitStep(t.Context())
+		require.NoError(t, err)
+		check := func() {
+			p, _ := s.Position(testKey)
+			p.Seen = 0
+			require.Equal(t, want, p)
+		}
+		check()
+		d.Kill()
+		s = twinStore(t, d, Config{})
+		check()
+	}
+	send(Range{Skip: 100, Ends: []int64{110}, End: 112, After: 1}, "a")
+	standing(Position{Offset: 112, Anchor: 1, First: 100})
+	send(Range{Start: 112, Before: 1, End: 120, After: 2})
+	standing(Position{Offset: 120, Anchor: 2, First: 100})
+	send(Range{Start: 120, Before: 2, Skip: 30, Ends: []int64{151}, After: 3}, "b")
+	send(Range{Start: 151, Before: 3, Skip: 1, Ends: []int64{160}, After: 4}, "c")
+	standing(Position{Offset: 160, Anchor: 4, First: 100, Skipped: 31})
+	require.Equal(t, testHeader+"a\n"+testHeader+"b\n"+testHeader+"c\n", onDisk(t, d, "worker.log"))
 }

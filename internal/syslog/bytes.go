@@ -76,3 +76,7 @@ var classes = func() (t [256]class) {
 	}
 	return t
 }()
+
+// Text is what is kept of a text: without a byte order mark, and without line
+// ends and NULs at its end.
+func Text(b []byte) []byte { return bytes.TrimPrefix(trimEnd(b), bom) }

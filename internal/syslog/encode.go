@@ -94,6 +94,14 @@ func appendField(dst []byte, s string, limit int) []byte {
 	return dst
 }
 
+// Field is s as a header field of at most limit bytes holds it; nil for none.
+func Field(s string, limit int) []byte {
+	if s == "" || s == "-" {
+		return nil
+	}
+	return appendField(nil, s, limit)
+}
+
 // appendRFC3339 appends t in its own zone as "2026-11-23T08:27:00-05:00" with
 // the given number of digits of the second's fraction, 0 to 9, and "-" where t
 // is not valid. The offset is always numeric.

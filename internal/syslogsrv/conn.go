@@ -42,6 +42,7 @@ type conn struct {
 	framer   syslog.Framer
 	counted  syslog.Framer // framer's counts as far as they are in the server's
 	parser   syslog.Parser
+	rules    *rules       // those that parser is under, once framed
 	relp     *relpSession // nil: another protocol; changed under mu
 
 	work  *batch // while pump works
@@ -263,6 +264,8 @@ func (c *conn) process(data []byte, end bool) (rest []byte) {
 	switch {
 	case c.stage != framed:
 		return data
+	case !c.obey():
+		return nil
 	case c.relp != nil:
 		return c.deliverRELP(data)
 	case c.protocol == RELP: // too late for a session

@@ -27,6 +27,7 @@ type relpSession struct {
 	answered  chan struct{} // closed when the acker has nothing more to write
 	answerErr error         // of the acker; set before answered is closed
 	failed    atomic.Bool   // the Sink did not commit something: nothing behind it may be acknowledged
+	agent     *agent        // of dalog's own commands; nil before the first
 
 	empty, discarded uint64 // as far as they are in the server's counts
 }
@@ -96,6 +97,14 @@ func (c *conn) deliverRELP(data []byte) (rest []byte) {
 		data = more
 		if !ok {
 			break
+		}
+		if command.Extension != nil {
+			c.submitRELP(received, msgs[:n], last)
+			n = 0
+			if c.end == nil {
+				c.dalogCommand(received, &command)
+			}
+			continue
 		}
 		m := &msgs[n]
 		c.parser.Parse(syslog.Datagram(command.Data), received, m)
@@ -174,6 +183,9 @@ func (c *conn) countRELP() {
 func (c *conn) finishRELP() {
 	r := c.relp
 	r.End()
+	if r.agent != nil {
+		defer c.srv.claims.leave(r.agent)
+	}
 	stop := context.AfterFunc(c.srv.stopping.hard, func() {
 		r.acker.Abandon()
 		select {

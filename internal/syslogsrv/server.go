@@ -8,11 +8,13 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"strconv"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/dalog-project/dalog/internal/delivery"
 	"github.com/dalog-project/dalog/internal/relp"
 )
 
@@ -24,13 +26,15 @@ var ErrNotDrained = errors.New("not everything that peers had sent could be hand
 type Server struct {
 	cfg       Config
 	log       *slog.Logger
-	sink      Sink // set by Run before any goroutine that uses it
+	sink      Sink   // set by Run before any goroutine that uses it
+	ledger    Ledger // the same; nil where sink is none
 	listeners []listener
 	packets   []packetSocket
 
-	rules      *rules
+	rules      atomic.Pointer[rules]
 	peers      *peers
-	relp       *relp.Server
+	relp       *relp.Server // set by Run like sink
+	claims     *claims
 	refused    *refusals
 	counts     counters
 	batches    *batches
@@ -71,15 +75,10 @@ func (s *stopping) expired() bool {
 // Listen binds all addresses of cfg, or none.
 func Listen(cfg Config) (*Server, error) {
 	cfg.Log = cmp.Or(cfg.Log, slog.Default())
-	cfg.Zone = cmp.Or(cfg.Zone, time.Local)
-	if cfg.Allow == nil {
-		cfg.Allow = PrivateNetworks()
-	}
 	cfg.MaxMessage = cmp.Or(cfg.MaxMessage, 1<<20)
-	cfg.MaxConnections = cmp.Or(cfg.MaxConnections, 10_000)
-	cfg.MaxConnectionsPerPeer = cmp.Or(cfg.MaxConnectionsPerPeer, 1000)
 	cfg.BufferBytes = cmp.Or(cfg.BufferBytes, 32<<20)
-	cfg.BufferBytes = max(cfg.BufferBytes, 4*(cfg.MaxMessage+readSize)) // or the largest message would not fit
+	largest := max(cfg.MaxMessage, delivery.MaxData)
+	cfg.BufferBytes = max(cfg.BufferBytes, 4*(largest+readSize)) // or the largest message would not fit
 	cfg.MaxHandshakes = cmp.Or(cfg.MaxHandshakes, 500)
 	cfg.FirstByteTimeout = cmp.Or(cfg.FirstByteTimeout, 10*time.Second)
 	cfg.HandshakeTimeout = cmp.Or(cfg.HandshakeTimeout, 10*time.Second)
@@ -87,16 +86,13 @@ func Listen(cfg Config) (*Server, error) {
 	cfg.UDPSockets = cmp.Or(cfg.UDPSockets, min(runtime.GOMAXPROCS(0), 8))
 	cfg.UDPBuffer = cmp.Or(cfg.UDPBuffer, 16<<20)
 
-	relpServer, err := relp.NewServer(relp.ServerConfig{MaxMessage: cfg.MaxMessage})
-	if err != nil {
-		return nil, err
-	}
 	hostname, err := os.Hostname()
 	if err != nil {
 		hostname = "localhost"
 	}
-	s := &Server{cfg: cfg, log: cfg.Log, rules: newRules(&cfg), relp: relpServer, refused: newRefusals(cfg.Log, cfg.Hints)}
-	s.peers = newPeers(hostname, s.rules)
+	s := &Server{cfg: cfg, log: cfg.Log, claims: newClaims(), refused: newRefusals(cfg.Log, cfg.Hints)}
+	s.SetRules(cfg.Rules)
+	s.peers = newPeers(hostname)
 	s.batches = newBatches(min(max(4*runtime.GOMAXPROCS(0), 8), max(cfg.BufferBytes/2/readSize, 2)))
 	s.partials = newPartials(cfg.BufferBytes / 2)
 	s.handshakes.limit = cfg.MaxHandshakes
@@ -171,7 +167,9 @@ func (s *Server) Run(ctx context.Context, sink Sink) error {
 	defer s.spare.close()
 	defer s.wakeup.close()
 	defer s.stopping.cancel()
-	s.sink = sink
+	if err := s.speakRELP(sink); err != nil {
+		return err
+	}
 	s.tellSmallBuffers()
 	group, ctx := errgroup.WithContext(ctx)
 	for _, p := range s.packets {
@@ -202,6 +200,21 @@ func (s *Server) Run(ctx context.Context, sink Sink) error {
 	return nil
 }
 
+// speakRELP sets up what RELP sessions have in common.
+func (s *Server) speakRELP(sink Sink) (err error) {
+	s.sink = sink
+	cfg := relp.ServerConfig{MaxMessage: s.cfg.MaxMessage}
+	if ledger, ok := sink.(Ledger); ok {
+		s.ledger = ledger
+		for _, name := range delivery.Commands() {
+			cfg.Extensions = append(cfg.Extensions, relp.Extension{Name: name, Max: delivery.MaxData})
+		}
+		cfg.Offers = []relp.Offer{{Name: delivery.OfferMax, Value: strconv.Itoa(delivery.MaxData)}}
+	}
+	s.relp, err = relp.NewServer(cfg)
+	return err
+}
+
 // housekeep does what is due now and then.
 func (s *Server) housekeep(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
@@ -227,12 +240,5 @@ func (s *Server) reloadTLS(changed bool, err error) {
 		s.log.Error("TLS certificate not reloaded, the former one stays in use", "err", err)
 	case changed:
 		s.log.Info("TLS certificate reloaded")
-	}
-}
-
-// Reload reads the TLS certificate again, whether its files changed or not.
-func (s *Server) Reload() {
-	if s.cfg.TLS != nil {
-		s.reloadTLS(true, s.cfg.TLS.Reload())
 	}
 }

@@ -21,6 +21,7 @@ type counters struct {
 	discarded   atomic.Uint64
 	framing     atomic.Uint64
 	dropped     atomic.Uint64
+	dalog       dalogCounts
 }
 
 func (c *counters) flag(f syslog.Flags) {
@@ -67,6 +68,38 @@ type Stats struct {
 	FramingErrors uint64 // octet counts that did not fit, or that a stream ended in
 	KernelDrops   uint64 // datagrams lost because the receive buffer was full
 	PartialBytes  int    // memory of unfinished messages at present
+
+	Dalog DalogStats
+}
+
+// DalogStats is what came by dalog's own commands.
+type DalogStats struct {
+	Batches       uint64 // taken
+	Bytes         uint64 // of lines in them, unpacked
+	SkippedBytes  uint64 // left out by senders on purpose
+	Gaps          uint64 // batches that did not go on where their source stood
+	OtherContent  uint64 // batches whose source had other content before them
+	Unclaimed     uint64 // batches of sources that another session has
+	Malformed     uint64 // commands
+	SourcesBegun  uint64 // sources claimed that the store did not know
+	SourcesEnded  uint64
+	SourcesTaken  uint64 // from a live session by another one
+	SessionsEnded uint64 // by a newer session of the same agent
+	Superseded    uint64 // commands of sessions that had been ended so
+	Live          int    // sessions at present
+}
+
+func (s *Server) dalogStats() DalogStats {
+	n, c := &s.counts.dalog, s.claims
+	c.mu.Lock()
+	live := len(c.agents)
+	c.mu.Unlock()
+	return DalogStats{
+		Batches: n.batches.Load(), Bytes: n.plain.Load(), SkippedBytes: n.skipped.Load(),
+		Gaps: n.gap.Load(), OtherContent: n.content.Load(), Unclaimed: n.unclaimed.Load(), Malformed: n.malformed.Load(),
+		SourcesBegun: n.begun.Load(), SourcesEnded: n.ended.Load(), SourcesTaken: c.takeover.Load(),
+		SessionsEnded: c.fenced.Load(), Superseded: n.superseded.Load(), Live: live,
+	}
 }
 
 // Stats takes a snapshot.
@@ -78,6 +111,7 @@ func (s *Server) Stats() Stats {
 		TLS: c.tls.Load(), Empty: c.empty.Load(), Lost: c.lost.Load(), Oversize: c.oversize.Load(),
 		Discarded: c.discarded.Load(), FramingErrors: c.framing.Load(), KernelDrops: c.dropped.Load(),
 		PartialBytes: s.partials.inUse(),
+		Dalog:        s.dalogStats(),
 	}
 	for p := range protocols {
 		st.Messages[p] = c.messages[p].Load()

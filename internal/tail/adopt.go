@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"time"
 
 	"github.com/dalog-project/dalog/internal/delivery"
 )
@@ -15,9 +16,9 @@ func (t *Tailer) adopt(p *place, a *arrival) {
 		ID: delivery.NewSourceID(), Path: p.path, Pattern: p.pattern.index,
 		place: p, name: a.name, key: a.look.key, ident: a.ident, age: a.birth,
 		size: a.look.size, peak: a.look.size, mtime: a.look.mtime, ctime: a.look.ctime, links: a.look.links,
-		file: a.file, cursor: &delivery.Cursor{},
+		file: a.file, cursor: &delivery.Cursor{}, pack: a.pack, from: a.from, partial: a.partial,
 	}
-	if a.copied && p.cur != nil {
+	if (a.copied || a.packed) && p.cur != nil {
 		s.age = min(s.age, p.cur.age-1)
 	}
 	event := Event{Kind: FileFound, Path: p.path, Name: a.name}
@@ -33,19 +34,23 @@ func (t *Tailer) adopt(p *place, a *arrival) {
 	}
 	if err != nil {
 		t.tellUnusable(p, err)
-		a.file.Close()
+		s.close()
 		return
 	}
 	if k := a.known; k != nil {
 		t.known.remove(k)
+		s.peak = max(s.peak, k.Size)
 	}
-	if k := a.known; k == nil || k.Done || k.File != a.ident || k.Path != p.path {
+	if k := a.known; k == nil || k.Done || k.File != a.ident || k.Path != p.path || k.Packed != a.packed {
 		t.add(s)
 	}
 	event.Source, event.Offset = s.ID, s.offset()
 	t.enter(s)
 	if a.rotated {
 		s.rotatedAt = t.now
+		if a.packed {
+			s.rotatedAt = time.Time{} // nobody writes there any more
+		}
 	} else {
 		t.lead(p, s)
 	}
@@ -84,7 +89,9 @@ func (s *Source) toEnd() error {
 
 // add remembers s as it stands.
 func (t *Tailer) add(s *Source) {
-	t.change.Add = append(t.change.Add, Known{ID: s.ID, File: s.ident, Path: s.Path, Position: s.position()})
+	t.change.Add = append(t.change.Add, Known{
+		ID: s.ID, File: s.ident, Path: s.Path, Position: s.position(), Size: s.peak, Packed: s.pack != nil,
+	})
 }
 
 // enter puts a new source among the others of its place, by age. It can be read

@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"os"
 	"time"
 
 	"github.com/dalog-project/dalog/internal/delivery"
@@ -23,6 +24,11 @@ type Config struct {
 	// Poll is the time between two looks at an idle file (default 250 ms), Scan
 	// that between two looks at a path and its folder (default 1 s).
 	Poll, Scan time.Duration
+	// TempDir is where the unread rest of compressed files is unpacked to, in files
+	// without names of at most UnpackLimit bytes (default 256 MiB) each. Default
+	// os.TempDir().
+	TempDir     string
+	UnpackLimit int64
 	// Memory must be set.
 	Memory Memory
 	// Notify, if set, is told what happens, by the goroutine of Run. It must not
@@ -48,6 +54,12 @@ func (c *Config) setDefaults() {
 	if c.Scan <= 0 {
 		c.Scan = time.Second
 	}
+	if c.TempDir == "" {
+		c.TempDir = os.TempDir()
+	}
+	if c.UnpackLimit <= 0 {
+		c.UnpackLimit = 256 << 20
+	}
 	if c.Notify == nil {
 		c.Notify = func(Event) {}
 	}
@@ -59,7 +71,9 @@ type Known struct {
 	File     vfs.Identity
 	Path     string            // the followed path, not the file's present name
 	Position delivery.Position // everything before it is confirmed
+	Size     int64             // the largest seen; 0 if that is not known
 	Done     bool              // rotated, read to its end, confirmed and closed
+	Packed   bool              // File is compressed; Position and Size count what it holds
 }
 
 // Memory is what outlives the process.
@@ -121,8 +135,15 @@ const (
 	// FileTruncated: the content before Offset is gone; a new source begins.
 	// Unread bytes were seen behind it that can no longer be read.
 	FileTruncated
+	// FileForked: the name of the source is in use for other content, as when a
+	// machine was cloned; a new one begins at Offset.
+	FileForked
 	// CopyFound: after truncation, the rest is read from the copy Name.
 	CopyFound
+	// FileLost: a file that was not read to its end is gone, and was not found
+	// under another name or compressed. Unread bytes at least are lost, if its
+	// size was known.
+	FileLost
 	// FileClosed: a rotated file is done.
 	FileClosed
 	// PathUnusable: the path cannot be opened, because of Err. It is tried again.

@@ -24,8 +24,13 @@
 // everything is confirmed, and nothing was written to it for a while. Files
 // that came and were renamed away between two looks are found beside the path
 // under their rotated names (app.log.1, app.log-20261123). After copytruncate
-// the unread end is read from the copy, if it stands beside the file. Compressed
-// files are not read.
+// the unread end is read from the copy, if it stands beside the file.
+//
+// Compressed files (.gz, .zst, .bz2) are read where what is in them is nowhere
+// else: the rest of a file that was rotated and compressed while nobody looked,
+// and files that came and were compressed meanwhile. Each is looked through once,
+// to see whose content it has, and what is wanted of it is unpacked to a file
+// without a name. A file that is gone with bytes that were not read is told of.
 //
 // # Events
 //

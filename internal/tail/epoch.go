@@ -3,6 +3,7 @@ package tail
 import (
 	"bytes"
 	"os"
+	"time"
 
 	"github.com/dalog-project/dalog/internal/delivery"
 )
@@ -15,21 +16,36 @@ import (
 func (t *Tailer) renew(s *Source) {
 	p := s.place
 	position := s.position()
-	found, _ := t.siblings(p, t.list(p.dir), nil, true)
-	match := -1
+	found, _, complete := t.siblings(p, t.list(p.dir), nil, true)
+	match, packs, err := t.copyPacked(s, found, position)
 	for i, a := range found {
-		if a.known == nil && a.birth >= s.ident.Birth && s.isCopy(a, position) {
+		if !a.packed && a.known == nil && a.birth >= s.ident.Birth && s.isCopy(a, position) {
 			match = i
 		}
 	}
+	if s.emptied.IsZero() {
+		s.emptied = t.now
+	}
+	if (err != nil || match < 0 && !complete) && t.now.Sub(s.emptied) < t.cfg.RotateWait {
+		for _, a := range found {
+			a.file.Close()
+		}
+		s.nextLook = t.now.Add(packRetry)
+		return
+	}
 	var missed []*arrival
 	for i, a := range found {
+		if a.packed && packs[i] != nil {
+			a.hold(packs[i])
+		}
 		switch {
 		case i == match:
-		case a.known == nil && a.birth > p.mark && (match < 0 && position.Offset > 0 || match >= 0 && i > match):
+		case a.packed && (a.pack == nil || t.opened(p, packs[i]) != nil):
+			a.drop()
+		case a.known == nil && a.madeAt() > p.mark && (!a.packed || a.look.mtime > p.mark) && (match < 0 && position.Offset > 0 || match >= 0 && i > match):
 			missed = append(missed, a)
 		default:
-			a.file.Close()
+			a.drop()
 		}
 	}
 
@@ -105,17 +121,22 @@ func judge(a *arrival, f *os.File, position delivery.Position) verdict {
 // isPrefix tells whether f begins with the content of copied, as far as the
 // beginning and the end of that show.
 func isPrefix(copied *os.File, size int64, f *os.File) bool {
-	const sample = 64 << 10
-	n := min(size, sample)
+	n := min(size, sampleSize)
 	return equalAt(copied, f, 0, n) && equalAt(copied, f, size-n, n)
 }
 
 func equalAt(a, b *os.File, offset, n int64) bool {
-	p, q := make([]byte, n), make([]byte, n)
+	p := make([]byte, n)
 	if _, err := a.ReadAt(p, offset); err != nil && n > 0 {
 		return false
 	}
-	if _, err := b.ReadAt(q, offset); err != nil && n > 0 {
+	return bytesAt(b, p, offset)
+}
+
+// bytesAt tells whether p is what f has at offset.
+func bytesAt(f *os.File, p []byte, offset int64) bool {
+	q := make([]byte, len(p))
+	if _, err := f.ReadAt(q, offset); err != nil && len(q) > 0 {
 		return false
 	}
 	return bytes.Equal(p, q)
@@ -127,15 +148,20 @@ func (t *Tailer) moveTo(s *Source, copied *arrival) {
 	cursor, err := delivery.CursorAt(copied.file, s.offset())
 	t.mu.Lock()
 	s.file, s.key, s.ident, s.name = copied.file, copied.look.key, copied.ident, copied.name
+	s.from = copied.from
 	s.size, s.mtime, s.ctime, s.links = copied.look.size, copied.look.mtime, copied.look.ctime, copied.look.links
 	s.live, s.rotatedAt, s.nextLook = 0, t.now, t.now
+	if s.pack, s.partial = copied.pack, copied.partial; s.pack != nil {
+		s.rotatedAt = time.Time{}
+	}
 	if err == nil {
 		s.cursor, s.broken = cursor, false
 	}
 	s.seen, s.eof = 0, false
+	s.emptied = time.Time{}
 	t.mu.Unlock()
 	t.open[s.key] = s
-	k := Known{ID: s.ID, File: s.ident, Path: s.Path, Position: s.confirmed}
+	k := Known{ID: s.ID, File: s.ident, Path: s.Path, Position: s.confirmed, Size: s.size, Packed: s.pack != nil}
 	t.change.Add = append(t.change.Add, k)
 	t.fresh = append(t.fresh, s)
 	t.cfg.Notify(Event{Kind: CopyFound, Path: s.Path, Name: s.name, Source: s.ID, Offset: s.offset()})

@@ -2,7 +2,6 @@ package tail
 
 import (
 	"bytes"
-	"unicode/utf8"
 
 	"github.com/dalog-project/dalog/internal/delivery"
 )
@@ -38,41 +37,10 @@ func (c *Chunk) Line() (line []byte, more, ok bool) {
 		return line, false, true
 	}
 	if len(within) > c.maxLine {
-		n := CutPoint(c.Data, c.maxLine)
+		n := delivery.CutPoint(c.Data, c.maxLine)
 		line, c.Data = c.Data[:n], c.Data[n:]
 		return line, true, true
 	}
 	line, c.Data = c.Data, nil
 	return line, c.cut, true
-}
-
-// CutPoint is where to cut p, which is longer than limit: at limit, or up to 3
-// bytes before it so that no UTF-8 character is cut in two. It depends on no
-// byte behind limit.
-func CutPoint(p []byte, limit int) int {
-	if utf8.RuneStart(p[limit]) {
-		return limit
-	}
-	for n := limit - 1; n > 0 && n > limit-utf8.UTFMax; n-- {
-		if utf8.RuneStart(p[n]) {
-			if n+runeLen(p[n]) > limit {
-				return n
-			}
-			break
-		}
-	}
-	return limit
-}
-
-// runeLen is how long a UTF-8 character is that begins with b.
-func runeLen(b byte) int {
-	switch {
-	case b >= 0xf0:
-		return 4
-	case b >= 0xe0:
-		return 3
-	case b >= 0xc0:
-		return 2
-	}
-	return 1
 }

@@ -23,6 +23,9 @@ func (t *Tailer) look(s *Source, now time.Time) {
 		s.nextLook = now.Add(t.cfg.Scan)
 		return
 	}
+	if s.pack != nil { // the file itself does not matter
+		st.links, st.ctime, st.mtime = s.links, s.ctime, s.mtime
+	}
 	shrunk := st.size < s.size
 	if st.size != s.size {
 		s.grownAt, s.wait = now, 0
@@ -49,6 +52,7 @@ func (t *Tailer) look(s *Source, now time.Time) {
 		err, s.readErr = s.readErr, nil
 	}
 	renew := s.broken && !s.busy
+	part := s.partial && s.active && !s.broken && !s.busy && s.offset() >= s.size
 	if !s.held {
 		s.holdUntil = time.Time{}
 	} else if s.holdUntil.IsZero() || s.holdFrom != s.offset() {
@@ -84,8 +88,12 @@ func (t *Tailer) look(s *Source, now time.Time) {
 		s.trouble = false
 	}
 	switch {
+	case renew && s.forkAt > 0:
+		t.fork(s)
 	case renew:
 		t.renew(s)
+	case part:
+		t.nextPart(s)
 	case done:
 		t.finish(s)
 	}
@@ -121,19 +129,34 @@ func (t *Tailer) tellTrouble(s *Source, err error) {
 // finish closes a rotated file that has been read and confirmed to its end.
 func (t *Tailer) finish(s *Source) {
 	offset := t.offsetOf(s)
+	ident, packed := t.packs.take(s)
 	t.end(s)
-	s.file.Close()
-	if s.links == 0 {
+	s.close()
+	done := Known{ID: s.ID, File: s.ident, Path: s.Path, Position: s.position(), Size: s.size, Done: true, Packed: s.pack != nil}
+	if packed && s.links > 0 { // a copy of it was compressed
+		other := done
+		other.ID, other.File, other.Packed = delivery.NewSourceID(), ident, true
+		t.remember(other)
+	} else if packed {
+		done.File, done.Packed = ident, true
+	}
+	if s.links == 0 && !packed {
 		t.forget(s.ID, s.place, s.ident.Birth)
 	} else {
-		t.change.Done = append(t.change.Done, s.ID)
-		t.known.add(&Known{ID: s.ID, File: s.ident, Path: s.Path, Position: s.position(), Done: true})
+		t.remember(done)
 	}
 	t.cfg.Notify(Event{Kind: FileClosed, Path: s.Path, Name: s.name, Source: s.ID, Offset: offset})
 }
 
+// remember keeps a source whose file is not open.
+func (t *Tailer) remember(k Known) {
+	t.known.add(&k)
+	t.change.Add = append(t.change.Add, k)
+}
+
 // end takes s out of everything but t.sources, which step cleans up.
 func (t *Tailer) end(s *Source) {
+	t.packs.take(s)
 	if t.open[s.key] == s {
 		delete(t.open, s.key)
 	}

@@ -39,6 +39,7 @@ func TestActionLists(t *testing.T) {
 			"create":        func(*rapid.T) { m.create() },
 			"copy truncate": m.copyTruncate,
 			"truncate":      m.truncatePath,
+			"pack":          m.packRotated,
 			"delete":        m.deletePath,
 			"step":          func(*rapid.T) { m.step(time.Second) },
 			"look":          func(*rapid.T) { m.look(); m.take() },
@@ -82,6 +83,7 @@ type modelFile struct {
 	gen     int
 	current bool   // at the path
 	deleted bool   // has no name
+	rotated int    // the number in its name
 	begun   string // a line without its end
 }
 
@@ -174,9 +176,42 @@ func (m *model) begin(t *rapid.T) {
 
 func (m *model) shift() {
 	for i := m.rotated; i > 0; i-- {
-		m.rename(fmt.Sprint("app.log.", i), fmt.Sprint("app.log.", i+1))
+		for _, ext := range []string{"", ".gz"} {
+			if _, err := os.Stat(m.path(fmt.Sprint("app.log.", i, ext))); err == nil {
+				m.rename(fmt.Sprint("app.log.", i, ext), fmt.Sprint("app.log.", i+1, ext))
+			}
+		}
+	}
+	for _, f := range m.files {
+		if f.rotated > 0 {
+			f.rotated++
+		}
 	}
 	m.rotated++
+}
+
+// packRotated compresses a rotated file, to which nobody writes any more.
+func (m *model) packRotated(t *rapid.T) {
+	if m.rotated == 0 {
+		t.Skip()
+	}
+	i := rapid.IntRange(1, min(3, m.rotated)).Draw(t, "number")
+	name := fmt.Sprint("app.log.", i)
+	if _, err := os.Stat(m.path(name)); err != nil {
+		t.Skip()
+	}
+	for n, f := range m.files {
+		if f.rotated == i {
+			if f.begun != "" {
+				m.write(t, f)
+			}
+			f.Close()
+			m.files = slices.Delete(m.files, n, n+1)
+			break
+		}
+	}
+	m.log("pack %s", name)
+	m.pack(name)
 }
 
 func (m *model) renamePath(t *rapid.T) {
@@ -187,7 +222,7 @@ func (m *model) renamePath(t *rapid.T) {
 	m.shift()
 	m.log("rename gen %d", f.gen)
 	m.rename("app.log", "app.log.1")
-	f.current = false
+	f.current, f.rotated = false, 1
 	if rapid.Bool().Draw(t, "create") {
 		m.create()
 	}

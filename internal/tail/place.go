@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/dalog-project/dalog/internal/delivery"
 )
 
 // place is a followed path.
@@ -24,6 +26,9 @@ type place struct {
 	sightings map[string]sighting // of rotated files, by name
 	unsettled int                 // looks to take again, because names changed during the last
 	trouble   string              // told already
+	pending   bool                // compressed files are looked through
+	// lost are sources whose files are not found, with the time that was noticed.
+	lost map[delivery.SourceID]time.Time
 }
 
 func (t *Tailer) addPlace(p *pattern, path string, mark int64, first bool, now time.Time) {
@@ -76,7 +81,7 @@ const (
 func (t *Tailer) check(p *place, now time.Time) {
 	p.wait = min(max(2*p.wait, fastLook), t.cfg.Scan)
 	p.due = t.onGrid(now.Add(p.wait), p.wait)
-	if p.unsettled == 0 && t.unchanged(p, now) {
+	if p.unsettled == 0 && !p.pending && t.unchanged(p, now) {
 		t.prune(p)
 		return
 	}
@@ -112,9 +117,12 @@ func (t *Tailer) check(p *place, now time.Time) {
 	case p.unsettled > 0:
 		p.unsettled--
 	}
-	if p.cur != before || !v.consistent {
+	switch {
+	case p.cur != before || !v.consistent:
 		p.wait = fastLook
 		p.due = now.Add(p.wait)
+	case p.pending:
+		p.due = earlier(p.due, now.Add(packRetry))
 	}
 }
 
@@ -156,5 +164,5 @@ func (t *Tailer) identifyAgain(s *Source) {
 	t.mu.Lock()
 	position := s.confirmed
 	t.mu.Unlock()
-	t.change.Add = append(t.change.Add, Known{ID: s.ID, File: ident, Path: s.Path, Position: position})
+	t.change.Add = append(t.change.Add, Known{ID: s.ID, File: ident, Path: s.Path, Position: position, Size: s.peak})
 }

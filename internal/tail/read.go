@@ -109,7 +109,7 @@ func (t *Tailer) read(s *Source) (Chunk, bool) {
 		t.waitFor(s, before)
 		return Chunk{}, false
 	}
-	s.eof = got < want
+	s.eof = got < want && !s.partial
 	s.seen = start + int64(len(data))
 	if s.eof && hold > 0 {
 		if s.held = !s.holdOver && !s.flush && !t.ending; s.held {
@@ -127,7 +127,7 @@ func (t *Tailer) read(s *Source) (Chunk, bool) {
 		end -= hold
 		chunk.Data = data[:end-len(last)]
 	case len(data) > t.cfg.MaxLine:
-		chunk.Data, chunk.cut = data[:CutPoint(data, t.cfg.MaxLine)], true
+		chunk.Data, chunk.cut = data[:delivery.CutPoint(data, t.cfg.MaxLine)], true
 	case s.flush && s.eof:
 		chunk.Data = data
 	case limited:
@@ -137,7 +137,7 @@ func (t *Tailer) read(s *Source) (Chunk, bool) {
 	if len(chunk.Data) > 0 {
 		chunk.End = s.cursor.Position()
 	}
-	s.again = s.again || !s.eof && !s.held || s.flush && s.seen > s.cursor.Offset() || chunk.cut
+	s.again = s.again || !s.eof && !s.held && got == want || s.flush && s.seen > s.cursor.Offset() || chunk.cut
 	t.release(s)
 	return chunk, len(chunk.Data) > 0
 }

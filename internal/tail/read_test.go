@@ -325,7 +325,7 @@ func TestRotatedNames(t *testing.T) {
 	for name, want := range map[string]string{
 		"app.log.1": "1", "app.log.12": "12", "app.log-20261123": "20261123", "app.log-20261123-1763892000": "20261123-1763892000",
 		"app.log.2026-11-23_10-00": "2026-11-23_10-00", "app.1.log": "1", "app-2026-11-23T10-00-00.000.log": "2026-11-23T10-00-00.000",
-		"app.log": "", "app.log.1.gz": "", "app.log.old": "", "app.log1": "", "other.log.1": "", "app.log.": "", "apple.1.log": "", "app.logs.1": "",
+		"app.log": "", "app.log.1.gz": "1", "app-20261123.log.zst": "20261123", "app.log.gz": "0", "app.log.1.xz": "", "app.log.old": "", "app.log1": "", "other.log.1": "", "app.log.": "", "apple.1.log": "", "app.logs.1": "",
 	} {
 		got, ok := rotation("app.log", name)
 		assert.Equal(t, want, got, name)
@@ -351,7 +351,7 @@ func TestRenamedDuringTheLook(t *testing.T) {
 	defer head.file.Close()
 	r.rename("app.log", "app.log.1")
 	r.append("app.log.2", "b\n")
-	found, _ := r.tailer.siblings(p, readDir(r.dir, 0), head, false)
+	found, _, _ := r.tailer.siblings(p, readDir(r.dir, 0), head, false)
 	require.Len(t, found, 1, "the opened file is not a second one under its new name")
 	assert.Equal(t, r.path("app.log.2"), found[0].name)
 	found[0].file.Close()

@@ -10,7 +10,7 @@ type readyList struct {
 // Tailer.mu must be held.
 func (t *Tailer) offer(s *Source) {
 	switch {
-	case !s.active || s.broken || s.ended || s.gate != nil || s.queued:
+	case !s.active || s.broken || s.ended || s.parked || s.gate != nil || s.queued:
 		return
 	case s.busy:
 		s.again = true
@@ -42,7 +42,7 @@ func (t *Tailer) take() *Source {
 			t.ready.last = nil
 		}
 		s.next, s.queued = nil, false
-		if s.broken || s.ended || s.gate != nil {
+		if s.broken || s.ended || s.parked || s.gate != nil {
 			continue
 		}
 		s.busy = true
@@ -90,7 +90,7 @@ func (s *Source) unread() *Source {
 		switch {
 		case o.ended, o.readErr != nil:
 			continue
-		case !o.active, o.broken:
+		case !o.active, o.broken, o.partial:
 			return o
 		}
 		if st, err := lookFile(o.file); err == nil && st.size > o.seen {

@@ -1,6 +1,8 @@
 package tail
 
 import (
+	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"os"
@@ -104,6 +106,7 @@ func newRig(t T, dir string, cfg Config, patterns ...string) *rig {
 func (r *rig) start() {
 	r.tailer = New(r.cfg)
 	r.tailer.tick = tick
+	r.tailer.packs.patience = time.Minute
 }
 
 // restart ends the Tailer and begins a new one, as a new process would.
@@ -184,6 +187,22 @@ func (r *rig) copy(from, to string) {
 	b, err := os.ReadFile(r.path(from))
 	require.NoError(r.t, err)
 	require.NoError(r.t, os.WriteFile(r.path(to), b, 0o600))
+}
+
+// pack compresses a file as gzip does, and gives the new name.
+func (r *rig) pack(name string) {
+	r.t.Helper()
+	b, err := os.ReadFile(r.path(name))
+	require.NoError(r.t, err)
+	st, err := os.Stat(r.path(name))
+	require.NoError(r.t, err)
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, _ = z.Write(b)
+	require.NoError(r.t, z.Close())
+	require.NoError(r.t, os.WriteFile(r.path(name+".gz"), packed.Bytes(), 0o600))
+	require.NoError(r.t, os.Chtimes(r.path(name+".gz"), st.ModTime(), st.ModTime()))
+	r.remove(name)
 }
 
 func (r *rig) truncate(name string) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/dalog-project/dalog/internal/delivery"
 )
@@ -26,15 +27,13 @@ func (t *Tailer) settle(p *place, v *view) {
 	if !v.exists {
 		t.lead(p, nil)
 	}
-	for _, k := range v.gone {
-		t.known.remove(k)
-		t.forget(k.ID, p, k.File.Birth)
-	}
 	// The head's content may have been replaced while nobody looked; the files
 	// beside it then hold what was in it.
 	replaced := len(arrivals) > 0 && same && !holds(arrivals[0].file, arrivals[0].known.Position)
+	packed, pending := t.settlePacked(p, v, replaced)
 	for _, a := range v.siblings {
 		switch {
+		case a.packed:
 		case a.known != nil && a.known.Done && a.look.size <= a.known.Position.Offset:
 			a.file.Close()
 		case a.known != nil:
@@ -43,7 +42,7 @@ func (t *Tailer) settle(p *place, v *view) {
 		case a.birth <= p.mark, replaced: // renew finds those of replaced
 			a.file.Close()
 		case p.first:
-			t.ignore(p, a)
+			t.oldNews(p, a)
 		case t.leftBehind(p, a, v.siblings):
 			a.file.Close() // renew finds it
 		case same: // it cannot have been at the path since the last look
@@ -73,9 +72,11 @@ func (t *Tailer) settle(p *place, v *view) {
 			take(a)
 		}
 	}
+	arrivals = append(arrivals, packed...)
 	if p.first {
 		t.mark(p.path, p.mark)
 	}
+	t.missing(p, v, pending)
 	slices.SortStableFunc(arrivals, func(a, b *arrival) int {
 		if c := cmp.Compare(a.birth, b.birth); c != 0 {
 			return c
@@ -99,6 +100,46 @@ func (t *Tailer) ignore(p *place, a *arrival) {
 	p.mark = a.birth
 	t.mark(p.path, a.birth)
 	a.file.Close()
+}
+
+// oldNews leaves a file alone that was there before its path was followed, and
+// all that was written before it was.
+func (t *Tailer) oldNews(p *place, a *arrival) {
+	p.mark = max(p.mark, a.madeAt(), min(a.look.mtime, time.Now().UnixNano()))
+	t.mark(p.path, p.mark)
+	a.file.Close()
+}
+
+// missing deals with sources whose files were not found. Closed ones are
+// forgotten. Others are given some time: their files may be on their way.
+func (t *Tailer) missing(p *place, v *view, pending bool) {
+	p.pending = pending
+	if pending || !v.complete || !v.consistent {
+		return
+	}
+	waits := p.lost
+	p.lost = nil
+	for _, k := range v.lost {
+		since, ok := waits[k.ID]
+		if !ok {
+			since = t.now
+		}
+		switch {
+		case k.Done && k.Packed:
+			t.known.remove(k)
+			t.change.Drop = append(t.change.Drop, k.ID)
+		case k.Done:
+			t.known.remove(k)
+			t.forget(k.ID, p, k.File.Birth)
+		case t.now.Sub(since) >= t.cfg.RotateWait:
+			t.lose(p, k)
+		default:
+			if p.lost == nil {
+				p.lost = map[delivery.SourceID]time.Time{}
+			}
+			p.lost[k.ID] = since
+		}
+	}
 }
 
 // leftBehind tells whether a holds what another file of the place held before

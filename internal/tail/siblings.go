@@ -82,9 +82,14 @@ func (l *dirList) rotated(base string) (names []string) {
 
 // rotation tells whether name is what base is called after a rotation: with a
 // number or date behind it (app.log.1, app.log-20261123) or before its
-// extension (app.1.log, app-2026-11-23T10-00-00.log). It gives that number or
-// date.
+// extension (app.1.log, app-2026-11-23T10-00-00.log), compressed or not. It gives
+// that number or date.
 func rotation(base, name string) (suffix string, ok bool) {
+	if ext := packing(name); ext != "" {
+		if name = strings.TrimSuffix(name, ext); name == base {
+			return "0", true
+		}
+	}
 	if rest, found := strings.CutPrefix(name, base); found && isRotationSuffix(rest) {
 		return rest[1:], true
 	}

@@ -27,8 +27,11 @@ type Source struct {
 	mtime     int64     // nanoseconds
 	ctime     int64
 	links     uint64
+	pack      *os.File // the compressed file that file was unpacked from, or nil
+	partial   bool     // file is not all of it
 	nextLook  time.Time
 	wait      time.Duration // to the next look
+	emptied   time.Time     // when its content was seen to be gone
 	trouble   bool          // a failure to read was told
 	holdFrom  int64         // offset of the event that was held back at the last look
 	holdUntil time.Time     // and when that ends
@@ -36,6 +39,7 @@ type Source struct {
 	// Guarded by Tailer.mu. file and cursor may be used outside of it by whoever
 	// has set busy.
 	file      *os.File
+	from      int64             // it has holes before that
 	cursor    *delivery.Cursor  // nil while broken at a resume
 	resume    delivery.Position // where the last run stood
 	confirmed delivery.Position
@@ -52,12 +56,21 @@ type Source struct {
 	held      bool  // what is at the offset may go on, and was not handed on for that
 	holdOver  bool  // and has waited long enough
 	ended     bool  // no longer of interest
+	parked    bool  // not to be read for now
+	forkAt    int64 // 1 + where another source is to begin in the file; 0: nowhere
 	hinted    bool  // a wake-up is set
 	readErr   error
 	older     *Source   // the file of the path before this one
 	gate      *Source   // older, while it is to be read to its end first
 	waiting   []*Source // whose gate this is
 	next      *Source   // in the ready list
+}
+
+func (s *Source) close() {
+	s.file.Close()
+	if s.pack != nil {
+		s.pack.Close()
+	}
 }
 
 func (s *Source) offset() int64 {

@@ -26,11 +26,12 @@ type Tailer struct {
 	known    knownFiles          // sources that are not open
 	marks    map[string]int64    // as Memory has them
 	dirs     map[string]*dirList // of this step
-	dirTimes map[string]int64    // times of modification of folders, of this step; 0 for none
-	change   Change              // not yet applied
-	fresh    []*Source           // active when change is applied
-	began    time.Time           // of the grid of looks
-	now      time.Time           // of this step
+	packs    packs
+	dirTimes map[string]int64 // times of modification of folders, of this step; 0 for none
+	change   Change           // not yet applied
+	fresh    []*Source        // active when change is applied
+	began    time.Time        // of the grid of looks
+	now      time.Time        // of this step
 	nextGlob time.Time
 	nextSeen time.Time
 	retry    time.Time // not before then, after Apply has failed
@@ -64,6 +65,7 @@ func New(cfg Config) *Tailer {
 		places:    map[string]*place{},
 		open:      map[fileKey]*Source{},
 		dirs:      map[string]*dirList{},
+		packs:     newPacks(),
 		dirTimes:  map[string]int64{},
 		marks:     cfg.Memory.Marks(),
 		tick:      clockTick,
@@ -124,9 +126,13 @@ func (t *Tailer) Close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, s := range t.sources {
-		s.file.Close()
+		s.close()
 	}
 	t.sources = nil
+	for _, job := range t.packs.jobs {
+		<-job.done
+		job.drop()
+	}
 }
 
 // Stats may be called at any time.
@@ -138,6 +144,17 @@ func (t *Tailer) Stats() Stats {
 		stats.Unread += max(0, s.size-max(s.seen, s.offset()))
 	}
 	return stats
+}
+
+// Sizes gives the sizes of all open files. It may be called at any time.
+func (t *Tailer) Sizes() map[delivery.SourceID]int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	sizes := make(map[delivery.SourceID]int64, len(t.sources))
+	for _, s := range t.sources {
+		sizes[s.ID] = s.size
+	}
+	return sizes
 }
 
 // lookAgain makes everything due.

@@ -2,6 +2,8 @@ package tail
 
 import (
 	"cmp"
+	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -17,7 +19,8 @@ type view struct {
 	head     *opened // it, if it is not
 	list     *dirList
 	siblings []*arrival // rotated files that are not open
-	gone     []*Known   // closed sources whose files are no longer there
+	lost     []*Known   // sources whose files are not there
+	complete bool       // they are not, or under another name in another folder
 	// consistent: no rotation can have hidden a file while the view was taken.
 	consistent bool
 }
@@ -38,9 +41,20 @@ type arrival struct {
 	suffix  string // of the rotated name
 	known   *Known // from an earlier run, or closed before
 	rotated bool
+	packed  bool     // compressed
+	pack    *os.File // the compressed file, once file is what it was unpacked to
+	from    int64    // and what it has from
+	partial bool     // and that is not all
 	// copied: what it holds was in the path's file once; it is older than what
 	// that holds now, though born later.
 	copied bool
+}
+
+func (a *arrival) drop() {
+	a.file.Close()
+	if a.pack != nil {
+		a.pack.Close()
+	}
 }
 
 // view looks at a place. The path is opened first and the folder read
@@ -65,7 +79,7 @@ func (t *Tailer) view(p *place) (*view, error) {
 		}
 	}
 	v.list = t.list(p.dir)
-	v.siblings, v.gone = t.siblings(p, v.list, v.head, false)
+	v.siblings, v.lost, v.complete = t.siblings(p, v.list, v.head, false)
 	again, err := lookAt(p.path)
 	still := v.exists == (err == nil) && (!v.exists || at.key == again.key)
 	v.same = v.same && still
@@ -76,18 +90,19 @@ func (t *Tailer) view(p *place) (*view, error) {
 // siblings opens the rotated files of a place that are to be read, in the order
 // of their birth. Left out are those that are open already, closed ones that have
 // not grown, other places' and, unless all is set, files older than the mark.
-// gone are closed sources whose files are no longer there. head is the file at
-// the path, if it is new.
-func (t *Tailer) siblings(p *place, list *dirList, head *opened, all bool) (found []*arrival, gone []*Known) {
-	lost := map[*Known]bool{}
+// lost are sources whose files were not found; complete says that all names were
+// looked at. head is the file at the path, if it is new.
+func (t *Tailer) siblings(p *place, list *dirList, head *opened, all bool) (found []*arrival, lost []*Known, complete bool) {
+	missed := map[*Known]bool{}
 	search := false
 	for _, k := range t.known.of(p.path) {
 		if head == nil || k != t.known.lookup(head.ident) {
-			lost[k] = true
-			search = search || p.cur == nil && !k.Done
+			missed[k] = true
+			search = search || !k.Done
 		}
 	}
-	rotated, complete := list.rotated(p.base), list.err == nil
+	rotated := list.rotated(p.base)
+	complete = list.err == nil
 	names := rotated
 	if search {
 		names = list.names // one may have been renamed to something unusual
@@ -106,11 +121,14 @@ func (t *Tailer) siblings(p *place, list *dirList, head *opened, all bool) (foun
 		}
 		sightings[name] = *s
 		k := t.known.lookup(s.ident)
-		delete(lost, k)
+		delete(missed, k)
+		packed := packing(name) != "" && slices.Contains(rotated, name)
 		switch {
 		case opened[s.look.key]:
 			continue
-		case k != nil && (k.Path != p.path || k.Done && s.look.size <= k.Position.Offset):
+		case k != nil && (k.Path != p.path || k.Done && (k.Packed || s.look.size <= k.Position.Offset)):
+			continue
+		case packed && k == nil && (s.look.mtime <= p.mark || t.packs.of[s.ident] != nil) && !all:
 			continue
 		case k == nil && (t.places[path] != nil || !slices.Contains(rotated, name) || s.birth <= p.mark && !all):
 			continue
@@ -125,18 +143,44 @@ func (t *Tailer) siblings(p *place, list *dirList, head *opened, all bool) (foun
 		}
 		opened[s.look.key] = true
 		suffix, _ := rotation(p.base, name)
-		found = append(found, &arrival{opened: o, name: path, suffix: suffix, known: k, rotated: true})
+		found = append(found, &arrival{opened: o, name: path, suffix: suffix, known: k, rotated: true, packed: packed})
 	}
 	p.sightings = sightings
-	if complete {
-		for k := range lost {
-			if k.Done {
-				gone = append(gone, k)
-			}
+	lost = slices.SortedFunc(maps.Keys(missed), func(a, b *Known) int { return cmp.Compare(a.File.Birth, b.File.Birth) })
+	orderPacked(found)
+	slices.SortStableFunc(found, func(a, b *arrival) int { return cmp.Compare(a.birth, b.birth) })
+	return found, lost, complete
+}
+
+// orderPacked gives compressed files a time of birth that fits what they hold:
+// before it was last written to, and before newer files were born.
+func orderPacked(found []*arrival) {
+	for _, a := range found {
+		if a.packed {
+			a.birth = min(a.birth, a.look.mtime)
 		}
 	}
-	slices.SortStableFunc(found, func(a, b *arrival) int { return cmp.Compare(a.birth, b.birth) })
-	return found, gone
+	for range found {
+		changed := false
+		for _, a := range found {
+			for _, b := range found {
+				if a.packed && a.birth >= b.birth && olderSuffix(a.suffix, b.suffix) {
+					a.birth, changed = b.birth-1, true
+				}
+			}
+		}
+		if !changed {
+			return
+		}
+	}
+}
+
+// madeAt is when the file itself was made, compressed or not.
+func (a *arrival) madeAt() int64 {
+	if a.packed {
+		return max(a.birth, a.ident.Birth)
+	}
+	return a.birth
 }
 
 // sighting is what a file was when it was last identified. As long as it looks

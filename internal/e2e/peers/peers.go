@@ -27,6 +27,7 @@ var daemons = map[string]struct{ program, plugin string }{
 	"syslog-ng": {"usr/sbin/syslog-ng", "usr/lib/syslog-ng/*/libaffile.so"},
 	"rsyslog":   {"usr/sbin/rsyslogd", "usr/lib/*/rsyslog/imtcp.so"},
 	"logrotate": {"usr/sbin/logrotate", "usr/sbin/logrotate"}, // which has none
+	"chromium":  {"usr/lib/chromium/chromium", "usr/lib/chromium/resources.pak"},
 }
 
 // Find returns the peer of that name: "syslog-ng", "rsyslog", "logrotate", or any
@@ -58,7 +59,7 @@ func Find(name string) (*Peer, error) {
 		return nil, fmt.Errorf("%s is incomplete: remove %s and run scripts/peers.sh", name, dir)
 	}
 	p := &Peer{Name: name, Path: path, Modules: filepath.Dir(plugins[0])}
-	for _, pattern := range []string{"lib/*", "usr/lib/*"} {
+	for _, pattern := range []string{"lib/*", "usr/lib/*", "usr/lib/*/pulseaudio"} {
 		folders, err := filepath.Glob(filepath.Join(dir, pattern))
 		if err != nil {
 			return nil, err
@@ -71,10 +72,24 @@ func Find(name string) (*Peer, error) {
 // Command is the program with those arguments, ready to be started.
 func (p *Peer) Command(args ...string) *exec.Cmd {
 	cmd := exec.Command(p.Path, args...)
-	if len(p.libraries) > 0 {
-		cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+strings.Join(p.libraries, ":"))
+	if env := p.Env(); len(env) > 0 {
+		cmd.Env = append(os.Environ(), env...)
 	}
 	return cmd
+}
+
+// Env is what the program's environment needs besides the usual.
+func (p *Peer) Env() []string {
+	if len(p.libraries) == 0 {
+		return nil
+	}
+	return []string{"LD_LIBRARY_PATH=" + strings.Join(p.libraries, ":")}
+}
+
+// Cache is the folder where what peers.sh fetched is unpacked.
+func Cache() (string, error) {
+	dir, err := cacheDir()
+	return filepath.Join(dir, "peers"), err
 }
 
 func cacheDir() (string, error) {

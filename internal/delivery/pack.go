@@ -1,0 +1,68 @@
+package delivery
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// minPacked is the size in bytes from which on packing is worth the try.
+const minPacked = 128
+
+// Packer packs bodies. It belongs to one goroutine at a time.
+type Packer struct{ encoder *zstd.Encoder }
+
+// NewPacker makes a Packer. It holds about a MiB.
+func NewPacker() *Packer {
+	encoder, err := zstd.NewWriter(nil,
+		zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
+		zstd.WithWindowSize(MaxBody), zstd.WithEncoderCRC(true))
+	if err != nil {
+		panic(err) // the options are what they always are
+	}
+	return &Packer{encoder}
+}
+
+// AppendBody appends lines to dst, packed where that makes them smaller.
+func (p *Packer) AppendBody(dst, lines []byte) (out []byte, encoding Encoding) {
+	if len(lines) < minPacked {
+		return append(dst, lines...), Plain
+	}
+	start := len(dst)
+	dst = p.encoder.EncodeAll(lines, dst)
+	if len(dst)-start >= len(lines) {
+		return append(dst[:start], lines...), Plain
+	}
+	return dst, Zstd
+}
+
+// decoder unpacks; it may be used by all goroutines. Nothing of a frame makes it
+// take more memory than MaxBody and a window of as much.
+var decoder = sync.OnceValue(func() *zstd.Decoder {
+	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0),
+		zstd.WithDecoderMaxMemory(MaxBody), zstd.WithDecoderMaxWindow(MaxBody))
+	if err != nil {
+		panic(err) // the options are what they always are
+	}
+	return d
+})
+
+// Unpack gives the lines of the batch: a part of the body where that is plain,
+// otherwise in buf, which is grown if it is too small for Size bytes.
+func (b *Batch) Unpack(buf []byte) (lines, newBuf []byte, err error) {
+	if b.Encoding == Plain {
+		return b.Body, buf, nil
+	}
+	if cap(buf) < b.Size {
+		buf = make([]byte, 0, max(b.Size, 256<<10))
+	}
+	lines, err = decoder().DecodeAll(b.Body, buf[:0])
+	if err != nil {
+		return nil, buf, fmt.Errorf("%w: body: %w", ErrMalformed, err)
+	}
+	if len(lines) != b.Size {
+		return nil, buf, fmt.Errorf("%w: body unpacks to %d bytes, not %d", ErrMalformed, len(lines), b.Size)
+	}
+	return lines, buf, nil
+}

@@ -1,0 +1,273 @@
+package delivery
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+func testBatch() Batch {
+	return Batch{
+		Source: SourceID{1, 2}, Start: 1 << 40, Skip: 7, Before: 1, After: 2, Continues: true, KeepBlank: true,
+		Priority: 191, MaxLine: 1 << 20, Sec: -5, Nsec: 999_999_999, Zone: -5 * 3600,
+		Host: []byte("web1"), Program: []byte("celery"), Size: 6, Body: []byte("a\nb\nc\n"),
+	}
+}
+
+func encode(b *Batch) []byte { return append(b.AppendHead(nil), b.Body...) }
+
+func TestBatchRoundTrip(t *testing.T) {
+	t.Parallel()
+	want := testBatch()
+	var got Batch
+	require.NoError(t, got.Parse(encode(&want)))
+	require.Equal(t, want, got)
+	require.EqualValues(t, 1<<40+13, got.End())
+	require.LessOrEqual(t, len(want.AppendHead(nil)), MaxHead)
+
+	long := want
+	long.Host, long.Program = bytes.Repeat([]byte("h"), 300), bytes.Repeat([]byte("p"), 300)
+	require.Len(t, long.AppendHead(nil), MaxHead)
+	require.NoError(t, got.Parse(encode(&long)))
+	require.Len(t, got.Host, 255)
+}
+
+func TestBatchRefused(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*Batch){
+		"negative start": func(b *Batch) { b.Start = -1 },
+		"huge skip":      func(b *Batch) { b.Skip = 1 << 62 },
+		"priority":       func(b *Batch) { b.Priority = 192 },
+		"line limit":     func(b *Batch) { b.MaxLine = MinLine - 1 },
+		"nanoseconds":    func(b *Batch) { b.Nsec = 1e9 },
+		"zone":           func(b *Batch) { b.Zone = 24 * 3600 },
+		"year":           func(b *Batch) { b.Sec = 1 << 41 },
+		"no lines":       func(b *Batch) { b.Size, b.Body = 0, nil },
+		"many bytes":     func(b *Batch) { b.Size, b.Encoding = MaxBody+1, Zstd },
+		"long body":      func(b *Batch) { b.Body, b.Encoding = make([]byte, MaxBody+1), Zstd },
+		"encoding":       func(b *Batch) { b.Encoding = 2 },
+		"size":           func(b *Batch) { b.Size++ },
+	} {
+		b := testBatch()
+		change(&b)
+		require.ErrorIs(t, new(Batch).Parse(encode(&b)), ErrMalformed, name)
+	}
+	b := testBatch()
+	whole := encode(&b)
+	for n := range len(whole) {
+		require.ErrorIs(t, new(Batch).Parse(whole[:n]), ErrMalformed)
+	}
+	whole[0]++
+	require.ErrorContains(t, new(Batch).Parse(whole), "version 2")
+}
+
+func TestBodies(t *testing.T) {
+	t.Parallel()
+	p := NewPacker()
+	noise := make([]byte, 4000)
+	random := rand.NewChaCha8([32]byte{1})
+	_, _ = random.Read(noise)
+	for name, c := range map[string]struct {
+		lines    []byte
+		encoding Encoding
+	}{
+		"short": {[]byte("a\n"), Plain},
+		"noise": {noise, Plain},
+		"lines": {bytes.Repeat([]byte("the same line again\n"), MaxBody/20), Zstd},
+	} {
+		b := testBatch()
+		prefix := []byte("before")
+		out, encoding := p.AppendBody(prefix, c.lines)
+		require.Equal(t, c.encoding, encoding, name)
+		require.Equal(t, "before", string(out[:6]), name)
+		b.Body, b.Encoding, b.Size = out[6:], encoding, len(c.lines)
+		var got Batch
+		require.NoError(t, got.Parse(encode(&b)), name)
+		lines, _, err := got.Unpack(nil)
+		require.NoError(t, err, name)
+		require.Equal(t, c.lines, lines, name)
+
+		if encoding == Zstd {
+			b.Size--
+			require.NoError(t, got.Parse(encode(&b)), name)
+			_, _, err = got.Unpack(nil)
+			require.ErrorIs(t, err, ErrMalformed, name)
+		}
+	}
+}
+
+// A frame that unpacks to more than a batch may hold is given up before that
+// takes memory, whatever the batch says.
+func TestBombs(t *testing.T) {
+	t.Parallel()
+	bomb := NewPacker().encoder.EncodeAll(make([]byte, 64<<20), nil)
+	require.Less(t, len(bomb), MaxBody)
+	b := testBatch()
+	b.Body, b.Encoding, b.Size = bomb, Zstd, MaxBody
+	var got Batch
+	require.NoError(t, got.Parse(encode(&b)))
+	_, buf, err := got.Unpack(nil)
+	require.ErrorIs(t, err, ErrMalformed)
+	require.LessOrEqual(t, cap(buf), MaxBody)
+}
+
+func TestOpenRoundTrip(t *testing.T) {
+	t.Parallel()
+	o := Open{Agent: [16]byte{1}, Nonce: [16]byte{2}, Host: "web1", Claims: []Claim{{SourceID{3}, "/var/log/a.log"}, {SourceID{4}, ""}}}
+	data := o.AppendTo(nil)
+	got, err := ParseOpen(data)
+	require.NoError(t, err)
+	require.Equal(t, o, got)
+	for n := range len(data) {
+		_, err := ParseOpen(data[:n])
+		require.ErrorIs(t, err, ErrMalformed)
+	}
+	_, err = ParseOpen(append(data, 0))
+	require.ErrorIs(t, err, ErrMalformed)
+
+	a := Opened{Store: [16]byte{5}, Replaced: [16]byte{6}, Sources: []Committed{{SourceID{7}, true, 1 << 50, 8}, {SourceID{9}, false, 0, 0}}}
+	data = a.AppendTo(nil)
+	gotA, err := ParseOpened(data)
+	require.NoError(t, err)
+	require.Equal(t, a, gotA)
+	for n := range len(data) {
+		_, err := ParseOpened(data[:n])
+		require.ErrorIs(t, err, ErrMalformed)
+	}
+}
+
+// However many sources there are, and however long their paths, as many as
+// Fitting says make one command, and its answer fits as well.
+func TestFitting(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"", strings.Repeat("p", MaxPath+1), "/var/log/nginx/access.log"} {
+		claims := make([]Claim, 3000)
+		for i := range claims {
+			claims[i].Path = path
+		}
+		n := Fitting(claims)
+		require.Positive(t, n)
+		require.LessOrEqual(t, n, MaxClaims)
+		o := Open{Host: strings.Repeat("h", 300), Claims: claims[:n]}
+		require.LessOrEqual(t, len(o.AppendTo(nil)), MaxData)
+		a := Opened{Sources: make([]Committed, n)}
+		require.LessOrEqual(t, len(a.AppendTo(nil)), MaxAnswer)
+	}
+	require.Equal(t, 2, Fitting(make([]Claim, 2)))
+}
+
+func TestAnswersRoundTrip(t *testing.T) {
+	t.Parallel()
+	taken, err := ParseTaken(Taken{1 << 50, 7}.AppendTo(nil))
+	require.NoError(t, err)
+	require.Equal(t, Taken{1 << 50, 7}, taken)
+	refusal, err := ParseRefusal(Refusal{Content, 99}.AppendTo(nil))
+	require.NoError(t, err)
+	require.Equal(t, Refusal{Content, 99}, refusal)
+	id, err := ParseEnd(AppendEnd(nil, SourceID{1}))
+	require.NoError(t, err)
+	require.Equal(t, SourceID{1}, id)
+	_, err = ParseEnd(nil)
+	require.ErrorIs(t, err, ErrMalformed)
+}
+
+func FuzzBatch(f *testing.F) {
+	b := testBatch()
+	f.Add(encode(&b))
+	b.Body, b.Encoding = NewPacker().AppendBody(nil, bytes.Repeat([]byte("line\n"), 100))
+	b.Size = 500
+	f.Add(encode(&b))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var b Batch
+		if b.Parse(data) != nil {
+			return
+		}
+		require.Equal(t, data, encode(&b), "one way to write it")
+		lines, _, err := b.Unpack(nil)
+		if err != nil {
+			return
+		}
+		require.Len(t, lines, b.Size)
+		l := Lines{Data: lines, MaxLine: b.MaxLine, Continues: b.Continues, Cut: b.Cut, KeepBlank: b.KeepBlank}
+		total := 0
+		for {
+			text, size, ok := l.Next()
+			total += size
+			require.LessOrEqual(t, len(text), b.MaxLine+len(ContinuedMark)+len(ContinuesMark))
+			if !ok {
+				break
+			}
+		}
+		require.Equal(t, len(lines), total)
+	})
+}
+
+func FuzzOpen(f *testing.F) {
+	o := Open{Host: "web1", Claims: []Claim{{SourceID{3}, "/var/log/a.log"}}}
+	f.Add(o.AppendTo(nil))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if o, err := ParseOpen(data); err == nil {
+			require.Equal(t, data, o.AppendTo(nil))
+		}
+		_, _ = ParseOpened(data)
+		_, _ = ParseTaken(data)
+		_, _ = ParseRefusal(data)
+	})
+}
+
+// Lines of a batch, however the file is cut into batches, are what a plain
+// reading of the file gives.
+func TestLinesEqualPlainReading(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		const limit = 8
+		file := []byte(rapid.StringOfN(rapid.SampledFrom([]rune("ab\n\n\réx")), 0, 60, -1).Draw(t, "file"))
+		keep := rapid.Bool().Draw(t, "keep blank")
+		all := func(l Lines) (texts []string, ends []int) {
+			at := len(file) - len(l.Data)
+			for {
+				text, size, ok := l.Next()
+				at += size
+				if !ok {
+					return texts, ends
+				}
+				texts, ends = append(texts, string(text)), append(ends, at)
+			}
+		}
+		var want []string
+		for i, line := range strings.Split(string(file), "\n") {
+			if i == strings.Count(string(file), "\n") && line == "" {
+				break
+			}
+			rest := line
+			for first := true; first || rest != ""; first = false {
+				piece, mark := rest, ""
+				if !first {
+					mark = ContinuedMark
+				}
+				if len(rest) > limit {
+					n := CutPoint([]byte(rest), limit)
+					piece, rest = rest[:n], rest[n:]
+					want = append(want, mark+piece+ContinuesMark)
+					continue
+				}
+				rest = ""
+				piece = strings.TrimRight(piece, "\r")
+				if first && piece == "" && !keep {
+					break
+				}
+				want = append(want, mark+piece)
+			}
+		}
+		got, ends := all(Lines{Data: file, MaxLine: limit, KeepBlank: keep})
+		require.Equal(t, want, got)
+		for i, end := range ends { // the same from any end on
+			rest, _ := all(Lines{Data: file[end:], MaxLine: limit, KeepBlank: keep, Continues: file[end-1] != '\n'})
+			require.Equal(t, strings.Join(want[i+1:], "|"), strings.Join(rest, "|"), "%d", end)
+		}
+	})
+}

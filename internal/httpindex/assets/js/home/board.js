@@ -1,0 +1,63 @@
+// The board: what is silent, behind, refused or running full.
+
+import { url } from "../lib/api.js";
+import { byId, fill, h } from "../lib/dom.js";
+import { inertText } from "../lib/inert.js";
+import { count, hue, plural, size } from "../lib/number.js";
+import { age, duration } from "../lib/time.js";
+
+/**
+ * @typedef {{host: string, program: string, file: string, last: string, every: number | null, silent: boolean}} Writer
+ * @typedef {{hosts?: Writer[], sources?: {peer: string, id: string, offset: number, seen: string}[], refused?: Record<string, number>, dropped?: number, disk?: {free: number, total: number, files: number, parts: number}, failed?: string, limited?: string}} Board
+ */
+
+/** @param {Board} board */
+export function drawBoard(board) {
+  const el = byId("board");
+  el.hidden = false;
+  if (board.failed !== undefined) {
+    fill(el, tile("idle", "No board", board.failed));
+    return;
+  }
+  const writers = board.hosts || [];
+  const silent = writers.filter((w) => w.silent);
+  /** @type {HTMLElement[]} */
+  const tiles = [];
+  if (silent.length) tiles.push(tile("bad", `${plural(silent.length, "writer")} silent`, silent.slice(0, 4).map((w) => `${inertText(w.host)} ${inertText(w.program)} for ${age(w.last).replace(" ago", "")}`).join(", ") + (silent.length > 4 ? ` and ${silent.length - 4} more` : "")));
+  else if (writers.length) tiles.push(tile("good", "Nobody is silent", `${plural(new Set(writers.map((w) => w.host)).size, "host")}, ${plural(writers.length, "program")} that keep their rhythm`));
+  else tiles.push(tile("idle", "Nobody writes yet", "Writers appear with their first line"));
+  if (board.sources?.length) {
+    const peers = new Set(board.sources.map((s) => s.peer)).size;
+    tiles.push(tile("good", "Delivery confirmed", `${plural(board.sources.length, "source")} of ${plural(peers, "sender")}: every byte up to where they stand is here`));
+  }
+  const refused = Object.entries(board.refused || {}).filter(([, n]) => n > 0);
+  const lost = board.dropped || 0;
+  if (refused.length || lost) tiles.push(tile(lost ? "bad" : "warn", lost ? `${plural(lost, "message")} dropped` : `${count(refused.reduce((a, [, n]) => a + n, 0))} refused`, refused.map(([why, n]) => `${why}: ${count(n)}`).join(", ") || "since dalogd started"));
+  else tiles.push(tile("good", "Nothing refused or dropped", "since dalogd started"));
+  if (board.disk?.total) {
+    const free = board.disk.free / board.disk.total;
+    const t = tile(free < 0.05 ? "bad" : free < 0.15 ? "warn" : "good", `${size(board.disk.free)} of disk left`, `logs take ${size(board.disk.files + board.disk.parts)}`);
+    t.append(h("meter", { min: "0", max: "1", low: "0.05", high: "0.15", optimum: "1", value: String(free), "aria-label": "disk that is free", title: `${Math.round(free * 100)} % free` }));
+    tiles.push(t);
+  }
+  fill(el, ...tiles);
+  drawWriters(writers);
+}
+
+/** @param {string} kind @param {string} title @param {string} text */
+const tile = (kind, title, text) => h("div", { class: "tile " + kind }, h("b", {}, title), h("span", {}, text));
+
+/** @param {Writer[]} writers */
+function drawWriters(writers) {
+  const section = byId("writers");
+  section.hidden = !writers.length;
+  const sorted = [...writers].sort((a, b) => Number(b.silent) - Number(a.silent) || a.host.localeCompare(b.host) || a.program.localeCompare(b.program));
+  fill(section.querySelector("tbody"), ...sorted.map((w) =>
+    h("tr", { role: "row", class: w.silent ? "silent" : "" },
+      h("th", { role: "rowheader", scope: "row" }, h("span", { class: "dot c" + hue(w.host), "aria-hidden": "true" }), " ", h("a", { href: url("-/view", new URLSearchParams({ host: w.host })) }, inertText(w.host))),
+      h("td", { role: "cell" }, inertText(w.program)),
+      h("td", { role: "cell" }, h("a", { href: url("-/view", new URLSearchParams({ file: w.file, host: w.host })) }, w.file)),
+      h("td", { role: "cell", class: "change" }, h("time", { dateTime: w.last, title: w.last }, age(w.last))),
+      h("td", { role: "cell" }, w.every === null ? h("span", { class: "faint" }, "not known yet") : duration(w.every)),
+      h("td", { role: "cell" }, w.silent ? "silent" : "writes"))));
+}

@@ -1,0 +1,115 @@
+package httpindex
+
+import (
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	streamBuffer = 32 << 10
+	// flushWithin is how long what was found waits for more.
+	flushWithin = 100 * time.Millisecond
+)
+
+// A stream is the body of an answer whose length is not known before it ends.
+// What is written goes out when there is a good deal of it, or after a moment,
+// so that the first hits of a long search are seen at once. It belongs to one
+// goroutine; close ends it.
+type stream struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+
+	mu    sync.Mutex // protects what follows
+	buf   []byte
+	sent  int64
+	timer *time.Timer
+	err   error // of sending: the client has gone
+	ended bool
+}
+
+func newStream(w http.ResponseWriter) *stream {
+	return &stream{w: w, control: http.NewResponseController(w), buf: make([]byte, 0, streamBuffer)}
+}
+
+// append lets add append to what is to be sent. An error means that there is
+// nobody to send it to.
+func (s *stream) append(add func(buf []byte) []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return s.err
+	}
+	s.buf = add(s.buf)
+	if len(s.buf) >= streamBuffer {
+		return s.send()
+	}
+	if s.timer == nil {
+		s.timer = time.AfterFunc(flushWithin, s.due)
+	}
+	return nil
+}
+
+func (s *stream) appendString(text string) error {
+	return s.append(func(buf []byte) []byte { return append(buf, text...) })
+}
+
+// due sends what has waited.
+func (s *stream) due() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.timer = nil
+	if s.err == nil && !s.ended {
+		_ = s.flush() // the next append returns it
+	}
+}
+
+// send writes the buffer. mu is held.
+func (s *stream) send() error {
+	if len(s.buf) == 0 {
+		return s.err
+	}
+	// The error says that w has no connection beneath it, as in tests.
+	_ = s.control.SetWriteDeadline(time.Now().Add(answerTimeout))
+	n, err := s.w.Write(s.buf)
+	s.sent += int64(n)
+	if cap(s.buf) > 4*streamBuffer {
+		s.buf = make([]byte, 0, streamBuffer)
+	}
+	s.buf = s.buf[:0]
+	s.err = err
+	return err
+}
+
+// flush sends the buffer to the client. mu is held.
+func (s *stream) flush() error {
+	if err := s.send(); err != nil {
+		return err
+	}
+	if err := s.control.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		s.err = err
+	}
+	return s.err
+}
+
+// size is how much was given to the stream.
+func (s *stream) size() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sent + int64(len(s.buf))
+}
+
+// close sends the rest.
+func (s *stream) close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	s.ended = true
+	if s.err != nil {
+		return s.err
+	}
+	return s.send()
+}

@@ -1,0 +1,122 @@
+package logstore
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"regexp/syntax"
+	"strings"
+	"unicode/utf8"
+)
+
+// MaxPattern is the length of the longest pattern, in bytes.
+const MaxPattern = 1 << 10
+
+// A Pattern is searched in lines: a regular expression (RE2) or a text. It may
+// be used from several goroutines.
+type Pattern struct {
+	re      *regexp.Regexp // nil where the pattern is nothing but literal
+	literal []byte         // what every match contains; empty = not known
+}
+
+// NewPattern compiles a pattern; literal takes it as a text, ignoreCase takes
+// large and small letters for the same.
+func NewPattern(text string, literal, ignoreCase bool) (*Pattern, error) {
+	if text == "" {
+		return nil, fmt.Errorf("the pattern is empty")
+	}
+	if len(text) > MaxPattern {
+		return nil, fmt.Errorf("the pattern has %d bytes, at most %d are taken", len(text), MaxPattern)
+	}
+	if literal {
+		if !ignoreCase {
+			return &Pattern{literal: []byte(text)}, nil
+		}
+		text = regexp.QuoteMeta(text)
+	}
+	flags := syntax.Perl
+	if ignoreCase {
+		flags |= syntax.FoldCase
+		text = "(?i)" + text
+	}
+	re, err := regexp.Compile(text)
+	if err != nil {
+		return nil, explainPattern(err)
+	}
+	p := &Pattern{re: re}
+	if tree, err := syntax.Parse(text, flags); err == nil {
+		tree = tree.Simplify()
+		p.literal = []byte(requiredLiteral(tree))
+		if bytes.ContainsRune(p.literal, utf8.RuneError) { // which stands for bytes that are no UTF-8
+			p.literal = nil
+		} else if tree.Op == syntax.OpLiteral && tree.Flags&syntax.FoldCase == 0 {
+			p.re = nil
+		}
+	}
+	return p, nil
+}
+
+// explainPattern says what is wrong with an expression, and what helps where a
+// text was meant.
+func explainPattern(err error) error {
+	return fmt.Errorf("%s; to search for these characters as they are, add match=literal",
+		strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+}
+
+// Match tells whether line has the pattern.
+func (p *Pattern) Match(line []byte) bool {
+	if len(p.literal) > 0 && !bytes.Contains(line, p.literal) {
+		return false
+	}
+	return p.re == nil || p.re.Match(line)
+}
+
+// Find gives the places of the pattern in line that do not overlap, at most n.
+func (p *Pattern) Find(line []byte, n int) [][]int {
+	if p.re != nil {
+		return p.re.FindAllIndex(line, n)
+	}
+	var all [][]int
+	for at := 0; len(all) < n; {
+		i := bytes.Index(line[at:], p.literal)
+		if i < 0 {
+			break
+		}
+		all = append(all, []int{at + i, at + i + len(p.literal)})
+		at += i + len(p.literal)
+	}
+	return all
+}
+
+// requiredLiteral is the longest text that whatever re matches contains, as
+// far as that is easily told.
+func requiredLiteral(re *syntax.Regexp) string {
+	switch re.Op {
+	case syntax.OpLiteral:
+		if re.Flags&syntax.FoldCase == 0 {
+			return string(re.Rune)
+		}
+	case syntax.OpCapture, syntax.OpPlus:
+		return requiredLiteral(re.Sub[0])
+	case syntax.OpRepeat:
+		if re.Min > 0 {
+			return requiredLiteral(re.Sub[0])
+		}
+	case syntax.OpConcat:
+		best, run := "", ""
+		for _, sub := range re.Sub {
+			if sub.Op == syntax.OpLiteral && sub.Flags&syntax.FoldCase == 0 {
+				run += string(sub.Rune)
+			} else {
+				run = ""
+			}
+			for _, s := range []string{run, requiredLiteral(sub)} {
+				if len(s) > len(best) {
+					best = s
+				}
+			}
+		}
+		return best
+	}
+	return ""
+}
