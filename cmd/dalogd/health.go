@@ -50,14 +50,18 @@ func healthOf(ctx context.Context, url string) error {
 	return err
 }
 
-// localAddr is where this machine reaches an address that is listened on.
+// localAddr is where this machine reaches an address that is listened on. It
+// names no host: an image without anything knows no localhost.
 func localAddr(addr string) string {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return addr
 	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "localhost"
+	switch ip := net.ParseIP(host); {
+	case host == "" || ip != nil && ip.To4() != nil && ip.IsUnspecified():
+		host = "127.0.0.1"
+	case ip != nil && ip.IsUnspecified():
+		host = "::1"
 	}
 	return net.JoinHostPort(host, port)
 }

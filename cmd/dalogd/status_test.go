@@ -72,7 +72,7 @@ func TestHealthCheck(t *testing.T) {
 	require.Empty(t, out)
 	code, _, stderr = call("healthcheck", "--ready", "--http", ":"+port)
 	require.Equal(t, cli.ExitInternal, code)
-	require.True(t, strings.HasPrefix(stderr, "dalogd: not healthy: http://localhost:"+port+"/readyz: 5"), stderr)
+	require.True(t, strings.HasPrefix(stderr, "dalogd: not healthy: http://127.0.0.1:"+port+"/readyz: 5"), stderr)
 	code, _, stderr = call("healthcheck", "--http", "127.0.0.1:1")
 	require.Equal(t, cli.ExitInternal, code)
 	require.Contains(t, stderr, "connection refused")
