@@ -106,7 +106,10 @@ func TestLinkToALine(t *testing.T) {
 		s.send("web1", "app", "info", fmt.Sprintf("INFO line %d of the file", 5000+i))
 	}
 	s.flush()
-	b.wait(`fetch("/app.log?format=json&limit=1&from=` + url.QueryEscape(at) + `").then((a) => a.status === 410)`)
+	gone := `fetch("/app.log?format=json&limit=1&from=` + url.QueryEscape(at) + `").then((a) => a.status === 410)`
+	for deadline := time.Now().Add(3 * time.Minute); !eval[bool](b, gone); time.Sleep(time.Second) { // dalogd looks once a minute
+		require.True(t, time.Now().Before(deadline), "the part is still there")
+	}
 	b.open(link)
 	b.wait(`document.querySelector("#state[data-kind=failed]")`)
 	require.Contains(t, b.text(), "no longer kept")
