@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
 
 	"github.com/dalog-project/dalog/internal/e2e/peers"
@@ -171,7 +172,7 @@ func TestKeyboardAlone(t *testing.T) {
 
 	// A range by the chart.
 	b.run(evaluate(`document.querySelector(".plot").focus()`))
-	b.keys("\ue012\ue012\ue012") // left
+	b.keys(kb.ArrowLeft + kb.ArrowLeft + kb.ArrowLeft)
 	b.wait(`!document.querySelector(".tip").hidden`)
 	b.keys("\r")
 	b.wait(`location.search.includes("time=")`)
@@ -179,7 +180,7 @@ func TestKeyboardAlone(t *testing.T) {
 
 	// The rail.
 	b.run(evaluate(`document.querySelector("#rail").focus()`))
-	b.keys("\ue011") // Home
+	b.keys(kb.Home)
 	b.wait(`document.querySelector("#top").textContent.includes("Beginning")`)
 
 	// From a line of docassemble to its session.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
 )
 
@@ -65,7 +66,7 @@ func TestScrollingReachesEveryLine(t *testing.T) {
 	require.InDelta(t, before-2, number(t, eval[string](b, top)), 2)
 
 	// Anywhere by the rail, first and last line by keys.
-	b.run(chromedp.Evaluate[chromedp.Void](`document.querySelector("#rail").focus()`), chromedp.KeyEvent("\ue010")) // End: nothing moves
+	b.run(chromedp.Evaluate[chromedp.Void](`document.querySelector("#rail").focus()`), chromedp.KeyEvent(kb.End))
 	b.keys("g")
 	b.wait(`document.querySelector(".row .text").textContent.includes("line 0 ")`)
 	require.Equal(t, 0, number(t, eval[string](b, top))/40)
