@@ -6,7 +6,7 @@ VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo un
 GOBUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
 .DEFAULT_GOAL := help
-.PHONY: help build run peers check test smoke race e2e fault mutants browser fuzz bench bench-ingest bench-commit bench-start docker clean
+.PHONY: help build run peers check test smoke race e2e fault mutants browser fuzz bench bench-ingest bench-commit bench-start dist packages-test image docker clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,18 @@ bench-ingest: build peers ## dalogd beside rsyslog and syslog-ng: rate, CPU, mem
 bench-commit: ## what a commit takes and writes, by number of files, on this disk
 	$(GO) test -run '^$$' -bench 'Commit$$' -benchtime 200x ./internal/logstore
 
+# The same checkout and version give the same bytes.
+dist: ## dist/: static binaries, archives, .deb and .rpm for amd64 and arm64, checksums
+	cd packaging && $(GO) run . -out ../dist -version $(VERSION) -time $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+
+# As root on Debian: debootstrap, buildah, supervisor, nginx and syslog-ng, in
+# folders of their own.
+packages-test: ## packages in a clean Debian, the image, the units, the docassemble kit; minutes
+	cd packaging && $(GO) vet ./... && $(GO) test -count=1 -timeout 30m -v $(ARGS) ./...
+
+image: dist ## the container image dalog:VERSION, by buildah, from dist/
+	buildah bud --isolation chroot --format docker --build-arg VERSION=$(VERSION) -t dalog:$(VERSION) -f packaging/image/Containerfile dist
+
 bench-start: ## how long a start takes: after a kill with 128 MiB to recover, and with 10,000 parts
 	$(GO) test -run '^$$' -bench 'Recovery|10000Parts/start' -benchtime 5x ./internal/logstore
 
@@ -82,5 +94,5 @@ docker: ## the container image dalog:VERSION
 	docker build --build-arg VERSION=$(VERSION) -t dalog:$(VERSION) .
 
 clean: ## remove what building, trying and testing leave in the checkout
-	rm -rf bin .demo .cache
+	rm -rf bin dist .demo .cache
 	$(GO) clean -testcache
