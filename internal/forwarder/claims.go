@@ -133,6 +133,7 @@ func (c *courier) goBack(l *lane, offset int64, anchor *uint32, confirmed int64)
 				"path", l.source.Path, "from", offset, "confirmed", confirmed)
 		}
 		l.done, l.doneAnchor = offset, position.Tail
+		c.readLater(l)
 		c.p.registry.confirm(l.source.ID, position)
 		c.p.tailer.Confirm(l.source, position)
 	case errors.Is(err, tail.ErrContent):
@@ -152,6 +153,19 @@ func (c *courier) goBack(l *lane, offset int64, anchor *uint32, confirmed int64)
 		l.refused = true
 		c.wait()
 		c.p.log.Warn("cannot read; trying again", "path", l.source.Path, "error", err)
+	}
+}
+
+// readLater has what was read of newer files of the same path read again, behind
+// what is read again of l.
+func (c *courier) readLater(l *lane) {
+	for _, m := range c.lanes {
+		if m == l || m.source.Path != l.source.Path || m.sent > 0 || len(m.parcels) == 0 {
+			continue
+		}
+		if _, err := c.p.tailer.Rewind(m.source, m.parcels[0].start, nil); err == nil {
+			c.drop(m)
+		}
 	}
 }
 
