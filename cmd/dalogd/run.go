@@ -24,7 +24,7 @@ import (
 	"github.com/dalog-project/dalog/internal/syslogsrv"
 )
 
-var _ syslogsrv.Sink = (*logstore.Store)(nil)
+var _ syslogsrv.Ledger = (*logstore.Store)(nil)
 
 // httpGrace is how long answers under way may take when dalogd stops.
 const httpGrace = 2 * time.Second
@@ -40,6 +40,8 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		err = check(stdout, f, inv)
 	case f.command == "reopen":
 		err = askReopen(f.stateDir(), f.Reopen.Wait)
+	case f.command == "sources":
+		err = printSources(stdout, f)
 	case f.command == "inspect":
 		err = inspect(stdout, f)
 	case f.command == "password":
@@ -137,9 +139,12 @@ func serve(ctx context.Context, f *flags, env cli.Environment, log *slog.Logger)
 	serving := start(ctx, web.run(server))
 	receiving := start(ctx, func(ctx context.Context) error { return receiver.Run(ctx, store) })
 	controlling := start(ctx, func(ctx context.Context) error {
-		err := serveControl(ctx, f.stateDir(), log, func() error { return reload(ctx, log, store, receiver, guard) })
+		err := serveControl(ctx, f.stateDir(), log, controlCommands{
+			"reopen":  func(io.Writer) error { return reload(ctx, log, store, receiver, guard) },
+			"sources": func(w io.Writer) error { return writeSources(w, receiver, store) },
+		})
 		if err != nil {
-			log.Warn("dalogd reopen does not work, a HUP signal does", "err", err)
+			log.Warn("dalogd reopen (a HUP signal does the same) and dalogd sources do not work", "err", err)
 		}
 		return nil
 	})
