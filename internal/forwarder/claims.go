@@ -126,6 +126,9 @@ func (c *courier) goBack(l *lane, offset int64, anchor *uint32, confirmed int64)
 	position, err := c.p.tailer.Rewind(l.source, offset, anchor)
 	switch {
 	case err == nil:
+		if len(l.parcels) > 0 || offset != confirmed {
+			c.readLater(l)
+		}
 		c.drop(l)
 		if offset < confirmed {
 			c.p.stats.rewound.Add(uint64(confirmed - offset))
@@ -133,7 +136,6 @@ func (c *courier) goBack(l *lane, offset int64, anchor *uint32, confirmed int64)
 				"path", l.source.Path, "from", offset, "confirmed", confirmed)
 		}
 		l.done, l.doneAnchor = offset, position.Tail
-		c.readLater(l)
 		c.p.registry.confirm(l.source.ID, position)
 		c.p.tailer.Confirm(l.source, position)
 	case errors.Is(err, tail.ErrContent):
