@@ -41,7 +41,7 @@ func (f *flags) checkWorld() (wrong []error) {
 	if _, err := newGuard(f, slog.New(slog.DiscardHandler)); err != nil {
 		wrong = append(wrong, err)
 	}
-	if _, err := findOwner(f.Owner); err != nil {
+	if _, err := findAccount(f.User); err != nil {
 		wrong = append(wrong, err)
 	}
 	if err := checkParent(f.LogDir); err != nil {

@@ -21,7 +21,7 @@ import (
 type flags struct {
 	LogDir     string   `group:"Files" placeholder:"DIR" default:"/usr/share/docassemble/log" help:"Folder of the log files. Created if the folder above it exists."`
 	StateDir   string   `group:"Files" placeholder:"DIR" help:"Folder of dalogd's own state, on the same file system. Default: .dalogd in the log folder."`
-	Owner      string   `group:"Files" placeholder:"USER[:GROUP]" help:"Owner of the log files, used when started as root. Default: www-data where that user exists."`
+	User       string   `group:"Files" placeholder:"USER[:GROUP]" help:"Whom dalogd becomes, when started as root, as soon as it has its ports and folders; the log files belong to it. By name or UID:GID; 'root' stays root. Default: www-data where that user exists."`
 	LineFormat textLine `group:"Files" placeholder:"FORMAT" default:"iso" help:"How a stored line begins: 'iso' with date, zone and fractions, or 'bsd' as syslog-ng writes it (Nov 23 08:27:00)."`
 	Host       textHost `group:"Files" placeholder:"WHICH" default:"claimed" help:"The host in a stored line: 'claimed' by the sender, the 'peer' address, or 'both' (PEER/CLAIMED)."`
 
@@ -44,6 +44,7 @@ type flags struct {
 	TLSAllowName []string `name:"tls-allow-name" group:"TLS" placeholder:"NAME" help:"Require one of these names in the sender's certificate: DNS name, *.DOMAIN or IP address, in subjectAltName, or in the common name where there is none. Repeatable."`
 
 	keepFlags
+	routeFlags
 
 	HTTP      []httpAddr `name:"http" group:"Reading" placeholder:"ADDR" help:"Where to serve the log files over HTTP, by default :8080 and :8082. Repeatable. A taken port is tried again while another one works."`
 	ReadyFile string     `group:"Reading" placeholder:"FILE" default:"/var/run/docassemble/ready" help:"The health check with ready=1 fails until this file exists. 'none': always ready."`
@@ -102,7 +103,7 @@ Examples:
   dalogd --https :8443 --tls-cert cert.pem --tls-key key.pem --login-from any --users users
   dalogd password alice >>users
 
-Signals: TERM and INT read what has been sent, store it and exit, at once when repeated; HUP opens the log files and reads the TLS files anew.
+Signals: TERM and INT read what has been sent, store it and exit, at once when repeated; HUP reads the configuration and the TLS files and opens the log files anew.
 
 Exit codes: 0 stopped as asked; 1 internal failure; 2 wrong usage; 3 address in use (with several HTTP addresses: all of them); 4 no right to listen on a port; 5 log folder cannot be used; 6 another dalogd uses the folder; 70 disk failure while running.
 

@@ -41,8 +41,8 @@ func (f *flags) checkHTTP() error {
 	return nil
 }
 
-// newGuard reads who may read.
-func newGuard(f *flags, log *slog.Logger) (*access.Guard, error) {
+// accessConfig is who may read.
+func accessConfig(f *flags, log *slog.Logger) access.Config {
 	allowed := flatten(f.Allow)
 	cfg := access.Config{
 		Open:       allowed,
@@ -57,7 +57,12 @@ func newGuard(f *flags, log *slog.Logger) (*access.Guard, error) {
 	if f.OpenTo != nil {
 		cfg.Open = flatten(f.OpenTo)
 	}
-	guard, err := access.New(cfg)
+	return cfg
+}
+
+// newGuard reads who may read.
+func newGuard(f *flags, log *slog.Logger) (*access.Guard, error) {
+	guard, err := access.New(accessConfig(f, log))
 	if err != nil {
 		return nil, &cli.ExitError{Code: cli.ExitUsage, Err: err}
 	}

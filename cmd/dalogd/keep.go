@@ -19,11 +19,14 @@ type keepFlags struct {
 	KeepAge     age          `group:"Rotation" placeholder:"AGE" default:"30d" help:"Remove closed parts whose last line is older, as 12h, 30d or 8w. 0: never."`
 	KeepBytes   cli.ByteSize `group:"Rotation" placeholder:"SIZE" default:"10GiB" help:"Remove the oldest closed parts while all log files together have more on the disk. 0: no limit."`
 	KeepFree    reserve      `group:"Rotation" placeholder:"SIZE|N%" default:"5%" help:"Remove the oldest closed parts while the file system has less free space. 0: never."`
-	Keep        []keepValue  `group:"Rotation" placeholder:"NAME:LIMIT=VALUE" help:"Other limits for some log files: NAME may have * and ?, the limits are count, age and bytes (of this file's parts and itself), more of them are joined by colons: access*.log:age=7d:bytes=1GiB. 0 lifts a limit. The first rule that fits counts. Repeatable."`
+	Keep        []keepValue  `group:"Rotation" placeholder:"NAME:LIMIT=VALUE" help:"Other limits for some log files: NAME may have * and ?, the limits are count, age and bytes (of this file's parts and itself), and size and every for when it is closed; more of them are joined by colons: access*.log:age=7d:bytes=1GiB:every=hour. 0 lifts a limit. The first rule that fits counts. Repeatable."`
 }
 
+// leastRotateSize keeps parts from being smaller than what there is to say of them.
+const leastRotateSize = 4 << 10
+
 func (k *keepFlags) check() error {
-	if k.RotateSize != 0 && k.RotateSize < 4<<10 {
+	if k.RotateSize != 0 && k.RotateSize < leastRotateSize {
 		return fmt.Errorf("--rotate-size must be 4KiB or more, or 0 for never")
 	}
 	if k.KeepCount < 0 {
@@ -37,6 +40,7 @@ func (k *keepFlags) apply(cfg *logstore.Config) {
 	cfg.RotateSize, cfg.RotateEvery = int64(k.RotateSize), k.RotateEvery.Period
 	cfg.Keep = logstore.Keep{Count: k.KeepCount, Age: time.Duration(k.KeepAge), Bytes: int64(k.KeepBytes)}
 	cfg.KeepFree = k.KeepFree.Reserve
+	cfg.KeepRules = nil
 	for _, r := range k.Keep {
 		cfg.KeepRules = append(cfg.KeepRules, r.KeepRule)
 	}
@@ -137,8 +141,18 @@ func (k *keepValue) limit(s string) error {
 		var n cli.ByteSize
 		err = n.UnmarshalText([]byte(value))
 		k.Bytes = orNone(int64(n))
+	case "size":
+		var n cli.ByteSize
+		if err = n.UnmarshalText([]byte(value)); err == nil && n != 0 && n < leastRotateSize {
+			return fmt.Errorf("%q: must be 4KiB or more, or 0 for never", s)
+		}
+		k.Size = orNone(int64(n))
+	case "every":
+		var p period
+		err = p.UnmarshalText([]byte(value))
+		k.Every = &p.Period
 	default:
-		return fmt.Errorf("%q is not a limit; write count=N, age=AGE or bytes=SIZE", s)
+		return fmt.Errorf("%q is not a limit; write count=N, age=AGE, bytes=SIZE, size=SIZE or every=PERIOD", s)
 	}
 	return err
 }

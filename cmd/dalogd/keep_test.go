@@ -71,7 +71,7 @@ func TestKeepFlagsWrong(t *testing.T) {
 		{"--keep=access.log", "has no limits"},
 		{"--keep=:age=1d", "not the name"},
 		{"--keep=[:age=1d", "not the name"},
-		{"--keep=a.log:size=3", "not a limit"},
+		{"--keep=a.log:sise=3", "not a limit"},
 		{"--keep=a.log:age=3", "not an age"},
 		{"--keep=a.log:count=x", "not a number"},
 		{"--keep=a.log:bytes=x", "not a size"},

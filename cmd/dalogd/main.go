@@ -8,5 +8,6 @@ import (
 )
 
 func main() {
+	dropRights = true
 	os.Exit(run(context.Background(), os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -57,7 +58,7 @@ func (l *lockedBuffer) String() string {
 // command is dalogd with these arguments, not yet started.
 func command(args ...string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0], args...)
-	cmd.Env = append(os.Environ(), daemonEnv+"=1")
+	cmd.Env = append(os.Environ(), daemonEnv+"=1", "DALOGD_USER=root") // the test's folders are its own
 	return cmd
 }
 
@@ -80,7 +81,12 @@ func startIn(t *testing.T, cmd *exec.Cmd, args ...string) *daemon {
 	if !strings.Contains(strings.Join(args, " "), "--http ") {
 		args = append(args, "--http", "127.0.0.1:0")
 	}
-	d.cmd.Args = append(append(d.cmd.Args, args...), "--log-dir", d.dir)
+	if i := slices.Index(cmd.Args, "--log-dir"); i > 0 {
+		d.dir = cmd.Args[i+1]
+	} else {
+		args = append(args, "--log-dir", d.dir)
+	}
+	d.cmd.Args = append(d.cmd.Args, args...)
 	d.cmd.Stderr = &d.err
 	require.NoError(t, d.cmd.Start())
 	go func() {

@@ -30,24 +30,7 @@ var hints = map[syslogsrv.Reason]string{
 // openReceiver binds all syslog addresses. Sockets of the service manager take
 // the place of the default addresses; those for HTTP are returned.
 func openReceiver(f *flags, env cli.Environment, certs *syslogsrv.Certificates, log *slog.Logger) (*syslogsrv.Server, []net.Listener, error) {
-	cfg := syslogsrv.Config{
-		Allow:                 flatten(f.Allow),
-		ProxyFrom:             flatten(f.ProxyFrom),
-		Zones:                 make(map[netip.Prefix]*time.Location),
-		MaxMessage:            int(f.MaxMessage),
-		MaxConnections:        f.MaxConnections,
-		MaxConnectionsPerPeer: f.MaxConnectionsPerPeer,
-		Hints:                 hints,
-		TLS:                   certs,
-		Log:                   log,
-	}
-	for _, z := range f.Zone {
-		if z.prefix.IsValid() {
-			cfg.Zones[z.prefix] = z.zone
-		} else {
-			cfg.Zone = z.zone
-		}
-	}
+	cfg := syslogsrv.Config{Rules: f.rules(), MaxMessage: int(f.MaxMessage), TLS: certs, Hints: hints, Log: log}
 	sockets, err := syslogsrv.Inherited(func(key string) string { return env[key] })
 	if err != nil {
 		return nil, nil, &cli.ExitError{Code: cli.ExitUsage, Err: err}
@@ -81,6 +64,25 @@ func loadCertificates(f *flags) (*syslogsrv.Certificates, error) {
 		return nil, &cli.ExitError{Code: cli.ExitUsage, Err: err}
 	}
 	return certs, nil
+}
+
+// rules are what the flags say about senders.
+func (f *flags) rules() syslogsrv.Rules {
+	r := syslogsrv.Rules{
+		Allow:                 flatten(f.Allow),
+		ProxyFrom:             flatten(f.ProxyFrom),
+		Zones:                 make(map[netip.Prefix]*time.Location),
+		MaxConnections:        f.MaxConnections,
+		MaxConnectionsPerPeer: f.MaxConnectionsPerPeer,
+	}
+	for _, z := range f.Zone {
+		if z.prefix.IsValid() {
+			r.Zones[z.prefix] = z.zone
+		} else {
+			r.Zone = z.zone
+		}
+	}
+	return r
 }
 
 func (f *flags) certificateFiles() syslogsrv.CertificateFiles {

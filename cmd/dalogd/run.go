@@ -17,7 +17,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/dalog-project/dalog/internal/access"
 	"github.com/dalog-project/dalog/internal/cli"
 	"github.com/dalog-project/dalog/internal/httpindex"
 	"github.com/dalog-project/dalog/internal/logstore"
@@ -49,9 +48,10 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	case f.command == "token":
 		err = printToken(stdout, stderr, f.Token.Name)
 	default:
-		log, _ := f.Logger(stderr)
+		log, level := f.Logger(stderr)
 		inv.Warn(log)
-		err = serve(ctx, f, inv.Env, log)
+		r := &reloader{args: args, environ: environ, log: log, level: level, service: cli.Service{Log: log}, settings: inv.Settings}
+		err = serve(ctx, f, inv.Env, r)
 	}
 	return cli.Report(stderr, "dalogd", err)
 }
@@ -84,48 +84,51 @@ func isDir(path string) bool {
 //
 //	senders ══▶ receiver ──▶ store ──▶ files ──▶ pages ══▶ readers
 //	            syslogsrv    logstore            httpindex
-func serve(ctx context.Context, f *flags, env cli.Environment, log *slog.Logger) error {
+func serve(ctx context.Context, f *flags, env cli.Environment, r *reloader) error {
+	log := r.log
 	limitMemory(env)
 	logFiles := shareDescriptors(f, log)
-	certs, err := loadCertificates(f)
-	if err != nil {
+	var err error
+	if r.certs, err = loadCertificates(f); err != nil {
 		return err
 	}
-	guard, err := newGuard(f, log)
-	if err != nil {
+	if r.guard, err = newGuard(f, log); err != nil {
 		return err
 	}
-	receiver, webSockets, err := openReceiver(f, env, certs, log)
+	receiver, webSockets, err := openReceiver(f, env, r.certs, log)
 	if err != nil {
-		return err
-	}
-	store, err := openStore(f, logFiles, log)
-	if err != nil {
-		receiver.Close()
 		return err
 	}
 	web, err := listenHTTP(f, webSockets, log)
 	if err != nil {
 		receiver.Close()
-		return errors.Join(err, store.Close())
+		return err
 	}
+	store, err := openStore(f, logFiles, log)
+	if err != nil {
+		receiver.Close()
+		web.close()
+		return err
+	}
+	r.receiver, r.store, r.web = receiver, store, web
 	registry := metrics(receiver, store)
 	pages := httpindex.New(httpindex.Config{
-		Logs: store, Guard: guard, Alive: store.Err, ReadyFile: f.readyFile(),
+		Logs: store, Guard: r.guard, Alive: store.Err, ReadyFile: f.readyFile(),
 		Metrics:  promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
 		Hostname: hostname(), Logger: log,
+		Intake: intake(receiver, store, f.LogDir),
 	})
 	server := httpindex.NewServer(pages, log)
-	if certs != nil {
-		server.TLSConfig = certs.ForReaders()
+	if r.certs != nil {
+		server.TLSConfig = r.certs.ForReaders()
 	}
-	connections := httpindex.NewConnections(f.HTTPMax, f.HTTPMaxOfPeer, guard.IsProxy)
+	connections := httpindex.NewConnections(f.HTTPMax, f.HTTPMaxOfPeer, r.guard.IsProxy)
 	connections.Bind(server)
 	refused := func(peer netip.Addr) { receiver.Refuse(syslogsrv.ReaderRefused, peer) }
 	web.wrap = func(l net.Listener) net.Listener {
-		return connections.Limit(&filter{l, guard.MayConnect, refused})
+		return connections.Limit(&filter{l, r.guard.MayConnect, refused})
 	}
-	registry.MustRegister(pages, guard, connections)
+	registry.MustRegister(pages, r.guard, connections)
 
 	// A reader of stderr that goes away is no reason to stop.
 	signal.Ignore(syscall.SIGPIPE)
@@ -134,13 +137,13 @@ func serve(ctx context.Context, f *flags, env cli.Environment, log *slog.Logger)
 	defer signal.Stop(signals)
 
 	storing := start(ctx, store.Run)
-	watching := start(ctx, guard.Run)
-	defer watching.stop()
+	guarding := start(ctx, r.guard.Run)
+	defer guarding.stop()
 	serving := start(ctx, web.run(server))
 	receiving := start(ctx, func(ctx context.Context) error { return receiver.Run(ctx, store) })
 	controlling := start(ctx, func(ctx context.Context) error {
 		err := serveControl(ctx, f.stateDir(), log, controlCommands{
-			"reopen":  func(io.Writer) error { return reload(ctx, log, store, receiver, guard) },
+			"reopen":  func(io.Writer) error { return r.reload(ctx) },
 			"sources": func(w io.Writer) error { return writeSources(w, receiver, store) },
 		})
 		if err != nil {
@@ -149,7 +152,12 @@ func serve(ctx context.Context, f *flags, env cli.Environment, log *slog.Logger)
 		return nil
 	})
 	defer controlling.stop()
+	watching := start(ctx, func(ctx context.Context) error {
+		return r.service.Watch(ctx, func() { store.Stats(); receiver.Stats() })
+	})
+	defer watching.stop()
 	announce(log, receiver, web)
+	r.service.Ready("running")
 
 	// Until somebody or something says stop.
 	for stop := false; !stop; {
@@ -158,7 +166,7 @@ func serve(ctx context.Context, f *flags, env cli.Environment, log *slog.Logger)
 			stop = true
 		case sig := <-signals:
 			if sig == syscall.SIGHUP {
-				go reload(ctx, log, store, receiver, guard)
+				go r.reload(ctx)
 				continue
 			}
 			log.Info("stopping", "signal", sig.String())
@@ -172,6 +180,7 @@ func serve(ctx context.Context, f *flags, env cli.Environment, log *slog.Logger)
 		}
 	}
 
+	r.service.Stopping()
 	stopped := make(chan error, 1)
 	begun := time.Now()
 	go func() { stopped <- stopAll(log, receiving, serving, storing, store) }()
@@ -251,20 +260,6 @@ func announce(log *slog.Logger, receiver *syslogsrv.Server, web *webListeners) {
 		}
 	}
 	log.Info("ready", "version", versionText(), "pid", os.Getpid())
-}
-
-func reload(ctx context.Context, log *slog.Logger, store *logstore.Store, receiver *syslogsrv.Server, guard *access.Guard) error {
-	log.Info("reloading")
-	receiver.Reload()
-	if err := guard.Reload(); err != nil {
-		log.Error("who may read stays as it was", "err", err)
-	}
-	if err := store.Reopen(ctx); err != nil {
-		log.Error("log files not opened anew", "err", err)
-		return fmt.Errorf("log files not opened anew: %w", err)
-	}
-	log.Info("reloaded")
-	return nil
 }
 
 func hostname() string {

@@ -66,8 +66,8 @@ func TestStartFailures(t *testing.T) {
 		{"no certificate", append(free, "--tls-cert", "/no/cert", "--tls-key", "/no/key"), cli.ExitUsage,
 			`load TLS certificate /no/cert with key /no/key: open /no/cert: no such file or directory`},
 		{"TLS port without certificate", []string{"--syslog-tls", ":6514"}, cli.ExitUsage, `--syslog-tls needs --tls-cert and --tls-key`},
-		{"unknown owner", append(free, "--owner", "nobody-of-that-name", "--log-dir", dir()), cli.ExitUsage,
-			`--owner: there is no user "nobody-of-that-name"; write USER, USER:GROUP or UID:GID`},
+		{"unknown owner", append(free, "--user", "nobody-of-that-name", "--log-dir", dir()), cli.ExitUsage,
+			`--user: there is no user "nobody-of-that-name"; write USER, USER:GROUP or UID:GID`},
 
 		{"TCP port taken", []string{"--syslog", "tcp:" + taken.Addr().String()}, cli.ExitInUse,
 			fmt.Sprintf("cannot listen on tcp %s: the port is taken. See by whom with: ss -ltnp 'sport = :%s'; stop that, or choose another address with --syslog", taken.Addr(), port(taken.Addr()))},
@@ -231,7 +231,7 @@ func TestEnvironment(t *testing.T) {
 	f, inv = parse([]string{"--line-format", "iso", "--zone", "UTC"},
 		"DALOGD_LOG_DIR=/srv/log", "DALOGD_SYSLOG=:5140,unixgram:/dev/log", "DALOGD_HTTP=127.0.0.1:80",
 		"DALOGD_LINE_FORMAT=bsd", "DALOGD_MAX_MESSAGE=64KiB", "DALOGD_ALLOW=private,203.0.113.0/24,2001:db8::7",
-		"DALOGD_STATE_DIR=null", "DALOGD_OWNER=None", "DALOGD_MAX_CONNECTIONS=", "DALOGD_LOGDIR=x", "DALOGFWD_SERVER=y", "HOME=/")
+		"DALOGD_STATE_DIR=null", "DALOGD_USER=None", "DALOGD_MAX_CONNECTIONS=", "DALOGD_LOGDIR=x", "DALOGFWD_SERVER=y", "HOME=/")
 	require.Equal(t, "/srv/log", f.LogDir)
 	require.Equal(t, "[tcp::5140 udp::5140 unixgram:/dev/log]", fmt.Sprint(f.syslogEndpoints(true)))
 	require.Equal(t, []httpAddr{"127.0.0.1:80"}, f.httpAddrs(false))
@@ -239,7 +239,7 @@ func TestEnvironment(t *testing.T) {
 	require.EqualValues(t, 64<<10, f.MaxMessage)
 	require.Len(t, flatten(f.Allow), 11)
 	require.Empty(t, f.StateDir)
-	require.Empty(t, f.Owner)
+	require.Empty(t, f.User)
 	require.Equal(t, 10000, f.MaxConnections)
 	require.Equal(t, []string{"DALOGD_LOGDIR, did you mean DALOGD_LOG_DIR?"}, inv.Warnings)
 

@@ -6,31 +6,27 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"os/user"
 	"path/filepath"
-	"strconv"
-	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/dalog-project/dalog/internal/cli"
 	"github.com/dalog-project/dalog/internal/logstore"
 )
 
-// openStore takes the log folder into use.
+// openStore takes the log folder into use, as whom dalogd is to be.
 func openStore(f *flags, logFiles int, log *slog.Logger) (*logstore.Store, error) {
-	owner, err := findOwner(f.Owner)
-	if err != nil {
-		return nil, &cli.ExitError{Code: cli.ExitUsage, Err: err}
-	}
-	if err := checkParent(f.LogDir); err != nil {
-		return nil, &cli.ExitError{Code: cli.ExitFolder, Err: err}
+	if err := settle(f, log); err != nil {
+		return nil, err
 	}
 	cfg := logstore.Config{
-		Dir: f.LogDir, StateDir: f.StateDir, Owner: owner,
+		Dir: f.LogDir, StateDir: f.StateDir,
 		LineFormat: f.LineFormat.LineFormat, Host: f.Host.HostColumn, Logger: log,
 		Durability: f.Durability.Durability, Salvage: f.Salvage,
 		MaxUncommitted: maxUncommitted, MaxOpenFiles: logFiles,
 	}
 	f.keepFlags.apply(&cfg)
+	cfg.Routes = f.routes()
 	store, err := logstore.Open(cfg)
 	if err == nil {
 		return store, nil
@@ -40,6 +36,45 @@ func openStore(f *flags, logFiles int, log *slog.Logger) (*logstore.Store, error
 		return nil, &cli.ExitError{Code: cli.ExitLocked, Err: fmt.Errorf("another dalogd (process %d) uses %s. Stop it, or choose other folders with --log-dir and --state-dir", locked.PID, locked.Dir)}
 	}
 	return nil, &cli.ExitError{Code: cli.ExitFolder, Err: fmt.Errorf("log folder %s cannot be used: %w. Make it writable for user %d, or choose another one with --log-dir", f.LogDir, err, os.Geteuid())}
+}
+
+// dropRights says whether this process may give up root. Tests that run dalogd
+// in their own process may not.
+var dropRights bool
+
+// settle prepares the folders for whom dalogd is to be, and becomes it. Whatever
+// needs root has to be done by then.
+func settle(f *flags, log *slog.Logger) error {
+	if err := checkParent(f.LogDir); err != nil {
+		return &cli.ExitError{Code: cli.ExitFolder, Err: err}
+	}
+	who, err := findAccount(f.User)
+	if err != nil {
+		return &cli.ExitError{Code: cli.ExitUsage, Err: err}
+	}
+	if who == nil || !dropRights {
+		return nil
+	}
+	err = who.prepareFolders(f.LogDir, f.stateDir())
+	if errors.Is(err, errInUse) {
+		return nil // which the store finds, and by whom
+	}
+	if err != nil {
+		return &cli.ExitError{Code: cli.ExitFolder, Err: fmt.Errorf("log folder %s cannot be made ready for user %s: %w", f.LogDir, who.name, err)}
+	}
+	if err := who.become(); err != nil {
+		return err
+	}
+	log.Info("no longer root", "user", who.name, "uid", who.uid, "gid", who.gid)
+	for _, file := range []string{f.TLSCert, f.TLSKey, f.TLSClientCA} {
+		if file == "" {
+			continue
+		}
+		if err := unix.Access(file, unix.R_OK); err != nil {
+			log.Warn("cannot be read again by this user: when it changes, dalogd has to be restarted. Let its group read it, or stay root with --user root", "file", file, "user", who.name, "err", err)
+		}
+	}
+	return nil
 }
 
 // checkParent keeps a mistyped path from becoming a folder: only the last part
@@ -59,48 +94,4 @@ func checkParent(dir string) error {
 		return fmt.Errorf("log folder %s: %s is not a folder. Choose another one with --log-dir", dir, parent)
 	}
 	return nil
-}
-
-// findOwner reads USER[:GROUP], by name or number. Without one it is www-data
-// where that exists. Only root can give files away.
-func findOwner(s string) (*logstore.Owner, error) {
-	if os.Geteuid() != 0 {
-		return nil, nil
-	}
-	name, group, hasGroup := strings.Cut(s, ":")
-	if s == "" {
-		name = "www-data"
-	}
-	u, err := user.Lookup(name)
-	if err != nil {
-		u, err = user.LookupId(name)
-	}
-	if uid, numErr := strconv.Atoi(name); err != nil && numErr == nil && hasGroup {
-		u, err = &user.User{Uid: strconv.Itoa(uid)}, nil
-	}
-	switch {
-	case err != nil && s == "":
-		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("--owner: there is no user %q; write USER, USER:GROUP or UID:GID", name)
-	}
-	if hasGroup {
-		g, err := user.LookupGroup(group)
-		if err == nil {
-			u.Gid = g.Gid
-		} else if _, numErr := strconv.Atoi(group); numErr == nil {
-			u.Gid = group
-		} else {
-			return nil, fmt.Errorf("--owner: there is no group %q", group)
-		}
-	}
-	uid, err := strconv.Atoi(u.Uid)
-	if err != nil {
-		return nil, fmt.Errorf("--owner: user id %q is not a number", u.Uid)
-	}
-	gid, err := strconv.Atoi(u.Gid)
-	if err != nil {
-		return nil, fmt.Errorf("--owner: group id %q is not a number", u.Gid)
-	}
-	return &logstore.Owner{UID: uid, GID: gid}, nil
 }

@@ -3,18 +3,11 @@ package main
 import (
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/dalog-project/dalog/internal/forwarder"
+	"github.com/dalog-project/dalog/internal/syslog"
 )
-
-// severities by name, the index is the number (RFC 5424, section 6.2.1).
-var severities = []string{"emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"}
-
-var severityAliases = map[string]string{
-	"emergency": "emerg", "panic": "emerg", "critical": "crit", "error": "err", "warn": "warning", "informational": "info",
-}
 
 const defaultSeverity = "info"
 
@@ -68,24 +61,10 @@ func (f *file) UnmarshalText(b []byte) error {
 	if program == "" || len(program) > 48 || strings.ContainsFunc(program, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return fmt.Errorf("%q: the program must be 1 to 48 characters of ASCII without blanks", s)
 	}
-	number, err := parseSeverity(severity)
+	number, err := syslog.ParseSeverity(severity)
 	if err != nil {
 		return fmt.Errorf("%q: %w", s, err)
 	}
 	f.File = forwarder.File{Pattern: path, Program: program, Severity: number}
 	return nil
-}
-
-func parseSeverity(s string) (uint8, error) {
-	s = strings.ToLower(s)
-	if name, ok := severityAliases[s]; ok {
-		s = name
-	}
-	if i := slices.Index(severities, s); i >= 0 {
-		return uint8(i), nil
-	}
-	if len(s) == 1 && s[0] >= '0' && s[0] <= '7' {
-		return s[0] - '0', nil
-	}
-	return 0, fmt.Errorf("severity %q is none of %s or 0 to 7", s, strings.Join(severities, ", "))
 }

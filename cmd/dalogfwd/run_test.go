@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dalog-project/dalog/internal/cli"
+	"github.com/dalog-project/dalog/internal/syslog"
 )
 
 // With childEnv set this binary is dalogfwd.
@@ -130,7 +131,7 @@ func TestConfig(t *testing.T) {
 		assert.False(t, c.FromEnd || c.KeepBlank)
 		var files []string
 		for _, file := range c.Files {
-			files = append(files, strings.Join([]string{file.Pattern, file.Program, severities[file.Severity]}, " "))
+			files = append(files, strings.Join([]string{file.Pattern, file.Program, syslog.SeverityName(file.Severity)}, " "))
 		}
 		assert.Equal(t, []string{
 			"/usr/share/docassemble/log/docassemble.log docassemble debug",

@@ -64,7 +64,7 @@ func (g *Guard) knowsHost(host string) bool {
 	if slices.ContainsFunc(privateDomains, func(d string) bool { return strings.HasSuffix(host, d) }) {
 		return true
 	}
-	return slices.ContainsFunc(g.cfg.Names, func(name string) bool {
+	return slices.ContainsFunc(g.config.Load().Names, func(name string) bool {
 		name = strings.ToLower(name)
 		if domain, ok := strings.CutPrefix(name, "*"); ok && strings.HasPrefix(domain, ".") {
 			return strings.HasSuffix(host, domain)

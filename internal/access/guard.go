@@ -15,7 +15,8 @@ import (
 	"time"
 )
 
-// Config is who may read. Nothing in it may be changed afterwards.
+// Config is who may read. Nothing in it may be changed afterwards; see
+// [Guard.Change].
 type Config struct {
 	Open       []netip.Prefix // networks that may read without a login
 	Login      []netip.Prefix // networks that may read after a login, besides those
@@ -29,7 +30,7 @@ type Config struct {
 
 // Guard lets requests pass, or answers them.
 type Guard struct {
-	cfg      Config
+	config   atomic.Pointer[Config]
 	log      *slog.Logger
 	tables   atomic.Pointer[tables]
 	logins   *logins
@@ -43,22 +44,22 @@ type Guard struct {
 
 // New makes a guard and reads its files for the first time.
 func New(cfg Config) (*Guard, error) {
-	g := &Guard{cfg: cfg, log: cfg.Logger, logins: newLogins(), metrics: newMetrics()}
+	g := &Guard{log: cfg.Logger, logins: newLogins(), metrics: newMetrics()}
 	if g.log == nil {
 		g.log = slog.New(slog.DiscardHandler)
 	}
-	return g, g.Reload()
+	return g, g.Change(cfg)
 }
 
 // MayConnect tells whether a connection from addr can lead to an answer.
 func (g *Guard) MayConnect(addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
-	return contains(g.cfg.Open, addr) || contains(g.cfg.Proxies, addr) || contains(g.cfg.Login, addr)
+	return contains(g.config.Load().Open, addr) || contains(g.config.Load().Proxies, addr) || contains(g.config.Load().Login, addr)
 }
 
 // IsProxy tells whether addr is a listed proxy's.
 func (g *Guard) IsProxy(addr netip.Addr) bool {
-	return contains(g.cfg.Proxies, addr.Unmap().WithZone(""))
+	return contains(g.config.Load().Proxies, addr.Unmap().WithZone(""))
 }
 
 // Handler hands on to next what may pass. It leaves the writer as it is.
@@ -108,7 +109,7 @@ func (e *loginError) Error() string { return e.err.Error() }
 
 // identify finds the name that r proves; "" where it does not try to.
 func (g *Guard) identify(r *http.Request, from origin) (string, proof, error) {
-	if g.cfg.ProxyUsers && from.proxy {
+	if g.config.Load().ProxyUsers && from.proxy {
 		if user := r.Header["X-Forwarded-User"]; len(user) == 1 && user[0] != "" && user[0] != Anonymous && user[0] != "*" {
 			g.metrics.logins.WithLabelValues("proxy").Inc()
 			return user[0], proof{proxy: true}, nil
@@ -187,7 +188,7 @@ func (g *Guard) notOpen(w http.ResponseWriter, from origin) {
 
 // challenge asks for a login, unless it would travel readable by everybody.
 func (g *Guard) challenge(w http.ResponseWriter, from origin, why reason, text string) {
-	if !from.https && !from.local && !contains(g.cfg.Private, from.addr) {
+	if !from.https && !from.local && !contains(g.config.Load().Private, from.addr) {
 		g.refuse(w, http.StatusForbidden, unprotected, "a login from your network is taken over HTTPS only")
 		return
 	}

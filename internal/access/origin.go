@@ -31,13 +31,13 @@ func (g *Guard) originOf(r *http.Request) (origin, error) {
 	}
 	o.addr = peer.Addr().Unmap().WithZone("")
 	xff, forwarded := r.Header["X-Forwarded-For"], r.Header["Forwarded"]
-	o.proxy = !o.local && contains(g.cfg.Proxies, o.addr)
+	o.proxy = !o.local && contains(g.config.Load().Proxies, o.addr)
 	if !o.proxy {
 		if !o.local {
-			o.open = contains(g.cfg.Open, o.addr)
+			o.open = contains(g.config.Load().Open, o.addr)
 		}
 		if xff != nil || forwarded != nil {
-			outside := func(a netip.Addr) bool { return !contains(g.cfg.Open, a) }
+			outside := func(a netip.Addr) bool { return !contains(g.config.Load().Open, a) }
 			o.open = o.open && !slices.ContainsFunc(hopsXFF(xff), outside) && !slices.ContainsFunc(hopsForwarded(forwarded), outside)
 		}
 		return o, nil
@@ -52,7 +52,7 @@ func (g *Guard) originOf(r *http.Request) (origin, error) {
 		}
 		o.addr = client
 	}
-	o.open = contains(g.cfg.Open, o.addr)
+	o.open = contains(g.config.Load().Open, o.addr)
 	if proto := r.Header["X-Forwarded-Proto"]; proto != nil {
 		o.https = strings.EqualFold(last(proto), "https")
 	} else if forwarded != nil {
@@ -64,7 +64,7 @@ func (g *Guard) originOf(r *http.Request) (origin, error) {
 // client is the last of hops that is no proxy; if all are, the first.
 func (g *Guard) client(hops []netip.Addr) netip.Addr {
 	for _, hop := range slices.Backward(hops) {
-		if !contains(g.cfg.Proxies, hop) {
+		if !contains(g.config.Load().Proxies, hop) {
 			return hop
 		}
 	}

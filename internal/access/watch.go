@@ -12,20 +12,28 @@ const lookEvery = 2 * time.Second
 
 // Reload reads the files, whether they changed or not. After an error what
 // they said before stays in force.
-func (g *Guard) Reload() error {
+func (g *Guard) Reload() error { return g.Change(*g.config.Load()) }
+
+// Change puts cfg in force, its Logger aside, and reads its files. After an error
+// all stays as it was.
+func (g *Guard) Change(cfg Config) error {
 	g.reloading.Lock()
 	defer g.reloading.Unlock()
-	g.seen = g.cfg.Files.identify()
-	return g.load()
+	seen := cfg.Files.identify()
+	before := g.config.Swap(&cfg)
+	if err := g.load(); err != nil {
+		if before != nil {
+			g.config.Store(before)
+		}
+		return err
+	}
+	g.seen = seen
+	return nil
 }
 
 // Run reads the files again when they change, until ctx ends. A failure is
 // logged once for each state of the files.
 func (g *Guard) Run(ctx context.Context) error {
-	if g.cfg.Files == (Files{}) {
-		<-ctx.Done()
-		return nil
-	}
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
@@ -41,7 +49,7 @@ func (g *Guard) Run(ctx context.Context) error {
 func (g *Guard) reloadChanged() {
 	g.reloading.Lock()
 	defer g.reloading.Unlock()
-	now := g.cfg.Files.identify()
+	now := g.config.Load().Files.identify()
 	if slices.EqualFunc(now[:], g.seen[:], sameFile) {
 		return
 	}
@@ -56,7 +64,7 @@ func (g *Guard) reloadChanged() {
 // load puts what the files say now in force, and cuts off whoever lost by it.
 // reloading is held.
 func (g *Guard) load() error {
-	t, err := g.cfg.Files.load()
+	t, err := g.config.Load().Files.load()
 	if err != nil {
 		return err
 	}

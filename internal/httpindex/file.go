@@ -58,6 +58,14 @@ func (h *Handler) file(w http.ResponseWriter, r *http.Request) int {
 	if err != nil {
 		return fail(w, http.StatusBadRequest, err.Error())
 	}
+	follow, err := parseFollow(values)
+	if err != nil {
+		return fail(w, http.StatusBadRequest, err.Error())
+	}
+	if follow {
+		return h.follow(w, r, []string{name}, values)
+	}
+	values.Del("follow")
 	q, plain, err := parseFileQuery(values)
 	if err != nil {
 		return fail(w, http.StatusBadRequest, err.Error())

@@ -3,6 +3,7 @@ package httpindex
 import (
 	"log/slog"
 	"net/http"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -33,6 +34,7 @@ type Config struct {
 	Metrics   http.Handler  // answers /metrics; nil = there is none
 	Logger    *slog.Logger  // requests at debug, failures to read at error; nil = nowhere
 	Hostname  string        // shown above the HTML list; "" = left out
+	Intake    func() Intake // what the board shows besides the files; nil = nothing
 	Limits    Limits        // on searches
 }
 
@@ -46,7 +48,14 @@ type Handler struct {
 	routes     http.Handler
 
 	limits   Limits
+	rhythms  rhythms
 	searches chan struct{} // has a token for each search under way
+
+	tails     tails
+	followers followers
+	pace      pace
+	stop      chan struct{} // closed when the server stops
+	stopOnce  sync.Once
 }
 
 // New makes the handler.
@@ -61,11 +70,26 @@ func New(cfg Config) *Handler {
 	}
 	h.limits = cfg.Limits.withDefaults()
 	h.searches = make(chan struct{}, h.limits.Searches)
+	h.tails.logs = h.everything
+	h.stop = make(chan struct{})
 	h.routes = h.newRouter()
 	return h
 }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.routes.ServeHTTP(w, r) }
+
+// Stop ends answers that would go on for ever. Their clients come back and go
+// on where they were.
+func (h *Handler) Stop() { h.stopOnce.Do(func() { close(h.stop) }) }
+
+func (h *Handler) stopping() bool {
+	select {
+	case <-h.stop:
+		return true
+	default:
+		return false
+	}
+}
 
 // Describe implements [prometheus.Collector].
 func (h *Handler) Describe(ch chan<- *prometheus.Desc) { h.metrics.describe(ch) }

@@ -39,9 +39,11 @@ func (h *Handler) newRouter() http.Handler {
 		read(r, "/search", h.page("search", h.search))
 		read(r, "/histogram", h.page("histogram", h.histogram))
 		read(r, "/errors", h.page("errors", h.errors))
+		read(r, "/board", h.page("board", h.board))
 
 		// The pages of a person.
 		read(r, "/-/view", h.page("page", h.view))
+		read(r, "/-/plain", h.page("page", h.plain))
 		read(r, "/-/errors", h.page("page", h.errorsPage))
 
 		if h.cfg.Metrics != nil {
@@ -63,7 +65,7 @@ func read(r chi.Router, pattern string, page http.Handler) {
 
 // reserved are the names at the top that are pages and never files.
 var reserved = map[string]bool{
-	"search": true, "histogram": true, "errors": true, "listlog": true, "healthz": true, "readyz": true, "metrics": true, "robots.txt": true, "favicon.ico": true,
+	"search": true, "histogram": true, "errors": true, "board": true, "listlog": true, "healthz": true, "readyz": true, "metrics": true, "robots.txt": true, "favicon.ico": true,
 }
 
 // listOrFile sends paths that end in a slash to the list, as the log servers

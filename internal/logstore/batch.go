@@ -100,10 +100,10 @@ func (f *filler) sort(msgs []syslog.Message) {
 	f.next = f.next[:len(msgs)]
 
 	var program []byte
-	var to route
+	var to *route
 	for i := range msgs {
 		m := &msgs[i]
-		if to.rest == nil || !bytes.Equal(m.Program, program) {
+		if to == nil || !bytes.Equal(m.Program, program) {
 			program, to = m.Program, f.router.route(m)
 		}
 		file := to.file(m.Severity())

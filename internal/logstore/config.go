@@ -55,6 +55,9 @@ type Config struct {
 	Keep      Keep
 	KeepRules []KeepRule
 	KeepFree  Reserve
+	// Routes say into which files the lines of some programs go. They come before
+	// the built-in table, and the first one counts that fits.
+	Routes []Route
 
 	Logger *slog.Logger // nil discards
 

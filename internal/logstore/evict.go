@@ -22,7 +22,7 @@ func (s *Store) evict(need bool) bool {
 	if err != nil {
 		s.log.Error("cannot tell how much space is free", "error", err)
 	}
-	l := s.cfg.limits()
+	l := s.rules.Load().limits()
 	if err != nil {
 		l.free = Reserve{}
 	}
@@ -49,7 +49,7 @@ func (s *Store) evict(need bool) bool {
 // makeRoom is for who finds the disk full. It reports whether trying again may
 // help.
 func (s *Store) makeRoom() bool {
-	return s.cfg.KeepFree != (Reserve{}) && s.evict(true)
+	return s.rules.Load().KeepFree != (Reserve{}) && s.evict(true)
 }
 
 // stocks are all log files that are written here, or have parts.

@@ -359,6 +359,14 @@ func anchorAt(h io.ReaderAt, at int64) (uint32, error) {
 	return crc32.Checksum(b[:n], castagnoli), nil
 }
 
+// forgive lets names be synced again, where recovery begins anew.
+func (d *folder) forgive() {
+	d.naming.Lock()
+	defer d.naming.Unlock()
+	d.unsafe = nil
+	d.newNames.Store(true)
+}
+
 // syncNames makes the names of new files durable.
 func (d *folder) syncNames() error {
 	d.naming.Lock()

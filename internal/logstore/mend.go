@@ -86,6 +86,9 @@ var errShort = errors.New("the file became shorter meanwhile")
 // mend makes want part of the open file log, from at on.
 func (r *recovery) mend(log *logFile, at located, want []byte) error {
 	s := r.s
+	if err := reread(log.handle); err != nil {
+		return err
+	}
 	have, start, err := readEnd(log.handle, at.from)
 	if err != nil {
 		return err
@@ -99,6 +102,9 @@ func (r *recovery) mend(log *logFile, at located, want []byte) error {
 		r.doubt("the file holds more than the state knows of", log.name)
 	}
 	if err := r.fill(log.handle, log.name, start, fix); err != nil {
+		return err
+	}
+	if err := rewrite(log.handle, start, have, fix); err != nil {
 		return err
 	}
 	end := log.position.own
@@ -145,6 +151,9 @@ func (r *recovery) mendElsewhere(f *redo, at located, want []byte) (rest []byte,
 			return nil, err
 		}
 	}
+	if err := reread(h); err != nil {
+		return nil, err
+	}
 	have, start, err := readEnd(h, at.elsewhereFrom)
 	if err != nil {
 		return nil, err
@@ -155,6 +164,9 @@ func (r *recovery) mendElsewhere(f *redo, at located, want []byte) (rest []byte,
 	}
 	fix := reconcile(have, want, midst)
 	if err := r.fill(h, strings.ReplaceAll(at.elsewhere, "/", "_"), start, fix); err != nil {
+		return nil, err
+	}
+	if err := rewrite(h, start, have, fix); err != nil {
 		return nil, err
 	}
 	if len(fix.finish) > 0 {
@@ -216,6 +228,38 @@ func (r *recovery) fill(h vfs.File, name string, start int64, fix repair) error 
 	}
 	if lost > 0 {
 		r.s.log.Warn("bytes of others were lost when the power failed: a line in the file says where", "file", name, "bytes", lost, "what_is_left_of_them", file)
+	}
+	return nil
+}
+
+// reread lets the file be read from the disk. If an fdatasync of the last run
+// failed, the kernel may hold what it could not write, and take it for written.
+func reread(h vfs.File) error {
+	if err := h.Datasync(); err != nil {
+		return err
+	}
+	return h.Forget()
+}
+
+// rewrite writes what was found once more, in case it was not read from the disk
+// all the same: the next fdatasync alone would succeed without a write.
+func rewrite(h vfs.File, start int64, have []byte, fix repair) error {
+	if fix.found == 0 {
+		return nil
+	}
+	for _, f := range fix.fills {
+		copy(have[f.off:], f.data)
+	}
+	now := make([]byte, min(len(have), 256<<10))
+	for at := 0; at < len(have); {
+		n, _ := h.ReadAt(now[:min(len(now), len(have)-at)], start+int64(at))
+		if !bytes.Equal(now[:n], have[at:at+n]) || n == 0 {
+			return nil // somebody else is at it
+		}
+		if _, err := h.WriteAt(now[:n], start+int64(at)); err != nil {
+			return err
+		}
+		at += n
 	}
 	return nil
 }

@@ -80,6 +80,8 @@ func open(cfg Config, logs, state vfs.FS) (*Store, error) {
 		stopped:  make(chan struct{}),
 		failing:  make(chan struct{}),
 	}
+	s.rules.Store(&cfg)
+	s.router.setRoutes(cfg.Routes)
 	s.folder = folder{
 		fs: logs, owner: cfg.Owner, log: cfg.Logger, count: &s.count, placed: s.placed,
 		opened: list.New(), maxOpen: cfg.MaxOpenFiles,

@@ -70,7 +70,8 @@ func (s *Store) awaitRecovery(ctx context.Context) error {
 		}
 		s.makeRoom()
 		err := s.folder.closeAll()
-		if err == nil {
+		s.folder.forgive()
+		if err == nil || vfs.IsFull(err) {
 			err = s.recover()
 		}
 		if err == nil {
@@ -404,6 +405,7 @@ func (r *recovery) redoFile(f *redo) (rest []byte, err error) {
 	log := s.router.restore(f.name)
 	log.number.Store(f.number)
 	end := f.end()
+	log.unsafe = nil // everything since the checkpoint is written once more
 	log.committed, log.published, log.workEnd = end, end, end
 	at, err := r.locate(f)
 	if err != nil {

@@ -25,6 +25,26 @@ type Keep struct {
 type KeepRule struct {
 	Files string
 	Keep
+	// Size takes the place of Config.RotateSize, negative for never; Every that of
+	// Config.RotateEvery.
+	Size  int64
+	Every *Period
+}
+
+// rotation is how the log file of this name is closed: past which size, if it
+// is not 0, and how often.
+func (c *Config) rotation(name string) (size int64, every Period) {
+	size, every = c.RotateSize, c.RotateEvery
+	for _, r := range c.KeepRules {
+		if ok, err := path.Match(r.Files, name); err == nil && ok {
+			size = max(0, cmp.Or(r.Size, size))
+			if r.Every != nil {
+				every = *r.Every
+			}
+			break
+		}
+	}
+	return size, every
 }
 
 // Reserve is what parts leave free on the file system: the greater of both.

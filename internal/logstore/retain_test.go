@@ -65,13 +65,13 @@ func TestPlan(t *testing.T) {
 		{"a rotation under way", limits{keep: Keep{Age: 1}}, []stock{turning(file("a.log", 0, 9, 8, 7))}, plenty, "a/0 age, a/100 age"},
 		{"a rotation under way and count", limits{keep: Keep{Count: 1}}, []stock{turning(file("a.log", 0, 9, 8, 7))}, plenty, "a/0 count"},
 
-		{"rule: bytes of one file", limits{rules: []KeepRule{{"a.log", Keep{Bytes: 25}}}}, []stock{a, b}, plenty, "a/0 file_bytes"},
-		{"rule: pattern", limits{rules: []KeepRule{{"?.log", Keep{Count: 1}}}}, []stock{a, b}, plenty, "a/0 count, a/100 count, b/0 count, b/100 count"},
-		{"rule: the first one counts", limits{rules: []KeepRule{{"b*", Keep{Count: 2}}, {"*", Keep{Count: 1}}}}, []stock{a, b}, plenty, "a/0 count, a/100 count, b/0 count"},
-		{"rule: the rest stays in force", limits{keep: Keep{Count: 2}, rules: []KeepRule{{"a.log", Keep{Age: hours(35)}}}}, []stock{a}, plenty, "a/0 count, a/100 age"},
-		{"rule: lifts", limits{keep: Keep{Count: 1, Age: hours(1)}, rules: []KeepRule{{"a.log", Keep{Count: -1, Age: -1}}}}, []stock{a, b}, plenty,
+		{"rule: bytes of one file", limits{rules: []KeepRule{{Files: "a.log", Keep: Keep{Bytes: 25}}}}, []stock{a, b}, plenty, "a/0 file_bytes"},
+		{"rule: pattern", limits{rules: []KeepRule{{Files: "?.log", Keep: Keep{Count: 1}}}}, []stock{a, b}, plenty, "a/0 count, a/100 count, b/0 count, b/100 count"},
+		{"rule: the first one counts", limits{rules: []KeepRule{{Files: "b*", Keep: Keep{Count: 2}}, {Files: "*", Keep: Keep{Count: 1}}}}, []stock{a, b}, plenty, "a/0 count, a/100 count, b/0 count"},
+		{"rule: the rest stays in force", limits{keep: Keep{Count: 2}, rules: []KeepRule{{Files: "a.log", Keep: Keep{Age: hours(35)}}}}, []stock{a}, plenty, "a/0 count, a/100 age"},
+		{"rule: lifts", limits{keep: Keep{Count: 1, Age: hours(1)}, rules: []KeepRule{{Files: "a.log", Keep: Keep{Count: -1, Age: -1}}}}, []stock{a, b}, plenty,
 			"b/0 count, b/100 count, b/200 age!"},
-		{"rule: does not lift what all have", limits{keep: Keep{Bytes: 40}, rules: []KeepRule{{"a.log", Keep{Bytes: -1}}}}, []stock{a, b}, plenty, "a/0 bytes, b/0 bytes, a/100 bytes"},
+		{"rule: does not lift what all have", limits{keep: Keep{Bytes: 40}, rules: []KeepRule{{Files: "a.log", Keep: Keep{Bytes: -1}}}}, []stock{a, b}, plenty, "a/0 bytes, b/0 bytes, a/100 bytes"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

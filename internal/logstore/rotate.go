@@ -67,7 +67,8 @@ type rotation struct {
 // rotationDue tells whether f, of which size bytes are open, is to be closed
 // and a new one begun.
 func (s *Store) rotationDue(f *logFile, size int64) bool {
-	if s.cfg.RotateSize <= 0 && s.cfg.RotateEvery == Never {
+	most, every := s.rules.Load().rotation(f.name)
+	if most <= 0 && every == Never {
 		return false
 	}
 	now := time.Now()
@@ -79,16 +80,16 @@ func (s *Store) rotationDue(f *logFile, size int64) bool {
 	if now.Before(r.blocked) {
 		return false
 	}
-	if s.cfg.RotateSize > 0 && size >= s.cfg.RotateSize {
+	if most > 0 && size >= most {
 		return true
 	}
-	if s.cfg.RotateEvery == Never {
+	if every == Never {
 		return false
 	}
 	if r.inode != f.inode {
 		r.began, r.inode = beginning(f.handle, now), f.inode
 	}
-	return r.began.Before(s.cfg.RotateEvery.begin(now))
+	return r.began.Before(every.begin(now))
 }
 
 // beginning is about when the first line of the open file was written: when the

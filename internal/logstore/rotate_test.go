@@ -62,7 +62,8 @@ func TestPeriodBegin(t *testing.T) {
 func TestRotationDue(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := &Store{cfg: Config{RotateSize: 1000, RotateEvery: Daily}}
+		s := new(Store)
+		s.rules.Store(&Config{RotateSize: 1000, RotateEvery: Daily})
 		f := newLogFile("worker.log", 0)
 		f.inode = 7
 		midnight := Daily.begin(time.Now()).AddDate(0, 0, 1)
@@ -85,9 +86,9 @@ func TestRotationDue(t *testing.T) {
 		time.Sleep(rotateRetry)
 		require.True(t, s.rotationDue(f, 5000))
 
-		s.cfg = Config{}
+		s.rules.Store(&Config{})
 		require.False(t, s.rotationDue(f, 1<<40))
-		s.cfg = Config{RotateEvery: Weekly} // it began on a Sunday
+		s.rules.Store(&Config{RotateEvery: Weekly}) // it began on a Sunday
 		require.True(t, s.rotationDue(f, 1))
 		require.False(t, s.rotationDue(f, 0))
 		time.Sleep(6 * 24 * time.Hour)
@@ -219,7 +220,7 @@ func TestReadersOfRotatedFiles(t *testing.T) {
 	require.NoError(t, err)
 	defer packed.Close()
 
-	s.cfg.Keep.Count = 1
+	s.SetRules(Config{RotateSize: int64(50 * lineBytes), Keep: Keep{Count: 1}})
 	submitNow(t, s, numbered("celery", 60, 60), 120)
 	s.keeper.kick()
 	eventually(t, func() bool { return s.Stats().Evicted == 1 }, "eviction")
@@ -330,9 +331,11 @@ func TestRotationProperty(t *testing.T) {
 		start := func(kept int) {
 			s = twinStore(t, d, cfg)
 			if kept > 0 {
-				s.cfg.Keep.Count = kept
+				fewer := cfg
+				fewer.Keep.Count = kept
+				s.SetRules(fewer)
 				s.evict(false)
-				s.cfg.Keep.Count = 0
+				s.SetRules(cfg)
 			}
 			stop = startStore(t, s)
 		}

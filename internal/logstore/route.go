@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -40,19 +41,34 @@ const (
 	programsPerFile = 4
 )
 
-// route is where one program's messages go: severities 0 (emergency) to
-// 3 (error) to errors, 4 to 7 to rest.
-type route struct{ errors, rest *logFile }
+// route is where one program's messages go, by severity.
+type route [8]*logFile
+
+// split is the route of severities 0 (emergency) to 3 (error) to errors, and 4
+// to 7 to rest.
+func split(errors, rest *logFile) *route {
+	to := new(route)
+	for severity := range to {
+		to[severity] = rest
+		if severity <= 3 {
+			to[severity] = errors
+		}
+	}
+	return to
+}
 
 // router finds the file for a message. Programs seen before cost one map
 // access without a lock.
 type router struct {
-	known atomic.Pointer[map[string]route] // the map is immutable once set
+	known atomic.Pointer[map[string]*route] // the map is immutable once set
 
 	mu       sync.Mutex
+	rules    []Route
 	names    map[string]*logFile
 	created  map[netip.Addr]int // files that came into being for a peer
 	overflow *logFile
+	// overflowed is the route of programs without a file, unless rules have some.
+	overflowed *route
 
 	maxFiles, maxPerPeer int
 }
@@ -66,28 +82,58 @@ func newRouter(existing []string, maxFiles, maxPerPeer int) *router {
 		maxFiles:   maxFiles,
 		maxPerPeer: maxPerPeer,
 	}
-	known := make(map[string]route)
 	for _, s := range standardRoutes {
-		known[s.program] = route{r.add(s.errors), r.add(s.rest)}
+		r.add(s.errors)
+		r.add(s.rest)
 	}
 	r.overflow = r.add(overflowFile)
 	for _, name := range existing {
 		r.add(name)
 	}
-	r.known.Store(&known)
+	r.setRoutes(nil)
 	return r
 }
 
-// file returns the file for messages of this severity.
-func (to route) file(severity uint8) *logFile {
-	if severity <= 3 {
-		return to.errors
+// setRoutes makes these rules come before the table, and forgets what was
+// learned of programs under others.
+func (r *router) setRoutes(rules []Route) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.rules = rules
+	r.overflowed = split(r.overflow, r.overflow)
+	known := make(map[string]*route)
+	for _, s := range standardRoutes {
+		to := split(r.names[s.errors], r.names[s.rest])
+		r.overrule(to, s.program)
+		known[s.program] = to
 	}
-	return to.rest
+	r.known.Store(&known)
 }
 
+// overrule puts the files of the rules into the route of a program. It tells
+// whether there is one for every severity.
+func (r *router) overrule(to *route, program string) (all bool) {
+	var done route
+	for i := range r.rules {
+		rule := &r.rules[i]
+		if !rule.matches(program) {
+			continue
+		}
+		f := r.add(rule.File)
+		for severity := rule.Worst; severity <= min(rule.Least, 7); severity++ {
+			if done[severity] == nil {
+				done[severity], to[severity] = f, f
+			}
+		}
+	}
+	return !slices.Contains(done[:], nil)
+}
+
+// file returns the file for messages of this severity.
+func (to *route) file(severity uint8) *logFile { return to[severity&7] }
+
 // route returns where the messages of m's program go.
-func (r *router) route(m *syslog.Message) route {
+func (r *router) route(m *syslog.Message) *route {
 	if to, ok := (*r.known.Load())[string(m.Program)]; ok {
 		return to
 	}
@@ -96,22 +142,30 @@ func (r *router) route(m *syslog.Message) route {
 
 // learn finds the route of a program that is not in the map, and puts it there
 // unless the program goes to the overflow file for want of room.
-func (r *router) learn(m *syslog.Message) route {
+func (r *router) learn(m *syslog.Message) *route {
 	var buf [maxStem + 16]byte
 	name := appendFileName(buf[:0], m.Program)
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	f, ok := r.names[string(name)]
-	if !ok {
-		peer := peerKey(m.From)
-		if len(r.names) >= r.maxFiles || r.created[peer] >= r.maxPerPeer {
-			return route{r.overflow, r.overflow}
-		}
-		f = r.add(string(name))
-		r.created[peer]++
+	var to *route // the files of rules
+	all := false
+	if len(r.rules) > 0 {
+		to = new(route)
+		all = r.overrule(to, string(m.Program))
 	}
-	to := route{f, f}
+	if !all {
+		f, ok := r.names[string(name)]
+		if !ok {
+			peer := peerKey(m.From)
+			if len(r.names) >= r.maxFiles || r.created[peer] >= r.maxPerPeer {
+				return to.with(r.overflow, r.overflowed)
+			}
+			f = r.add(string(name))
+			r.created[peer]++
+		}
+		to = to.with(f, nil)
+	}
 	if known := *r.known.Load(); len(known) < programsPerFile*r.maxFiles {
 		known = maps.Clone(known)
 		known[string(m.Program)] = to
@@ -128,6 +182,23 @@ func (r *router) add(name string) *logFile {
 		r.names[name] = f
 	}
 	return f
+}
+
+// with is to with f for the severities that have no file yet; all, or a new
+// route, where to is nil.
+func (to *route) with(f *logFile, all *route) *route {
+	if to == nil && all != nil {
+		return all
+	}
+	if to == nil {
+		to = new(route)
+	}
+	for severity := range to {
+		if to[severity] == nil {
+			to[severity] = f
+		}
+	}
+	return to
 }
 
 // lookup returns the file of this name, nil where the router has none.

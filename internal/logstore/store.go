@@ -31,6 +31,7 @@ type Store struct {
 	log    *slog.Logger
 	state  vfs.FS
 	lock   vfs.File
+	rules  atomic.Pointer[Config] // the fields that SetRules names
 	router *router
 	folder folder
 	parts  *parts

@@ -2,7 +2,6 @@ package syslogsrv
 
 import (
 	"log/slog"
-	"net/netip"
 	"time"
 )
 
@@ -18,25 +17,11 @@ type Config struct {
 	// TLS is the server's side of TLS. Without it a TLS hello is refused.
 	TLS *Certificates
 
-	// Allow are the peers that may send. Default: [PrivateNetworks]. Local
-	// sockets are guarded by their file permissions alone.
-	Allow []netip.Prefix
-	// ProxyFrom are the peers whose PROXY header is believed. A header from
-	// anybody else is skipped and counted. Default: none.
-	ProxyFrom []netip.Prefix
-
-	// Zone is the zone of times that name none. Default: time.Local.
-	Zone *time.Location
-	// Zones override Zone for the peers in a prefix; the longest prefix wins.
-	Zones map[netip.Prefix]*time.Location
+	Rules
 
 	// MaxMessage is how many bytes of one message are kept; the rest of it is
 	// skipped and the message flagged. Default: 1 MiB.
 	MaxMessage int
-	// MaxConnections and MaxConnectionsPerPeer bound stream connections.
-	// Defaults: 10,000 and 1,000.
-	MaxConnections        int
-	MaxConnectionsPerPeer int
 	// MaxHandshakes bounds TLS handshakes under way; above, the oldest is
 	// given up. Default: 500.
 	MaxHandshakes int

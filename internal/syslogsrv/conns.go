@@ -26,7 +26,7 @@ func (s *Server) serve(nc net.Conn, e Endpoint) {
 		s.refused.add(reason, addr, "")
 		nc.Close()
 	}
-	if !s.rules.allows(addr) && !s.rules.isProxy(addr) {
+	if rules := s.rules.Load(); !rules.allows(addr) && !rules.isProxy(addr) {
 		refuse(NotAllowed)
 		return
 	}
@@ -53,11 +53,11 @@ func (s *Server) admit(c *conn) (why Reason, ok bool) {
 	t := s.peers
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	p := t.getLocked(c.addr)
+	p, rules := t.getLocked(c.addr), s.rules.Load()
 	switch {
-	case t.streams >= s.cfg.MaxConnections:
+	case t.streams >= rules.connections:
 		return TooMany, false
-	case p.connections >= s.cfg.MaxConnectionsPerPeer && p.Addr.IsValid() && !s.rules.isProxy(c.addr):
+	case p.connections >= rules.perPeer && p.Addr.IsValid() && !rules.isProxy(c.addr):
 		return TooManyOfPeer, false
 	}
 	t.streams++
@@ -72,7 +72,7 @@ func (s *Server) reassign(c *conn, source netip.Addr) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p := t.getLocked(source)
-	if p.connections >= s.cfg.MaxConnectionsPerPeer {
+	if p.connections >= s.rules.Load().perPeer {
 		return false
 	}
 	c.peer.connections--

@@ -19,7 +19,7 @@ func TestConnectionLimits(t *testing.T) {
 	t.Parallel()
 	t.Run("in all", func(t *testing.T) {
 		t.Parallel()
-		r := startServer(t, Config{MaxConnections: 2}, nil)
+		r := startServer(t, Config{Rules: Rules{MaxConnections: 2}}, nil)
 		first := r.dial(TCP)
 		r.dial(TCP)
 		eventually(t, func() bool { return r.Stats().Open == 2 }, "two are open")
@@ -33,8 +33,8 @@ func TestConnectionLimits(t *testing.T) {
 	t.Run("per peer", func(t *testing.T) {
 		t.Parallel()
 		r := startServer(t, Config{
-			MaxConnectionsPerPeer: 1,
-			Listen:                append(tcpOnly, Endpoint{Network: Unix, Address: filepath.Join(t.TempDir(), "log")}),
+			Rules:  Rules{MaxConnectionsPerPeer: 1},
+			Listen: append(tcpOnly, Endpoint{Network: Unix, Address: filepath.Join(t.TempDir(), "log")}),
 		}, nil)
 		r.dial(TCP)
 		eventually(t, func() bool { return r.Stats().Open == 1 }, "one is open")
@@ -56,7 +56,7 @@ func TestRefusedPeers(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	r := startServer(t, Config{
-		Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+		Rules: Rules{Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}},
 		Hints: map[Reason]string{NotAllowed: "allow it"},
 		Listen: append(tcpOnly, Endpoint{Network: UDP, Address: "127.0.0.1:0"},
 			Endpoint{Network: Unix, Address: filepath.Join(dir, "stream")},
@@ -118,7 +118,7 @@ func TestRefusalsAreLoggedAtABoundedRate(t *testing.T) {
 
 func TestPeersAreBounded(t *testing.T) {
 	t.Parallel()
-	peers := newPeers("me", newRules(&Config{Zone: time.UTC}))
+	peers := newPeers("me")
 	addr := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}) }
 	held := peers.get(addr(0))
 	held.connections = 1

@@ -37,7 +37,6 @@ const maxPeers = 10_000
 // peer is what is known of one sending address.
 type peer struct {
 	syslog.Peer // immutable once set
-	zone        int
 
 	messages atomic.Uint64
 	bytes    atomic.Uint64
@@ -66,7 +65,6 @@ func (p *peer) speaks(protocol Protocol, tls bool) {
 // peers is the table of all senders, least recently used first to go.
 type peers struct {
 	local string // name of local senders
-	rules *rules
 
 	mu      sync.Mutex
 	table   map[netip.Addr]*peer
@@ -74,8 +72,8 @@ type peers struct {
 	streams int        // connections of all peers
 }
 
-func newPeers(local string, rules *rules) *peers {
-	return &peers{local: local, rules: rules, table: make(map[netip.Addr]*peer), recent: list.New()}
+func newPeers(local string) *peers {
+	return &peers{local: local, table: make(map[netip.Addr]*peer), recent: list.New()}
 }
 
 // get is the peer with this address, which stays valid after it has been
@@ -91,7 +89,7 @@ func (t *peers) getLocked(addr netip.Addr) *peer {
 		t.recent.MoveToFront(p.element)
 		return p
 	}
-	p := &peer{zone: t.rules.zoneOf(addr)}
+	p := &peer{}
 	p.Addr = addr
 	p.Name = t.local
 	if addr.IsValid() {

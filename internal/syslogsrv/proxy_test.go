@@ -92,7 +92,7 @@ func TestProxyHeaders(t *testing.T) {
 func TestProxyAndTLS(t *testing.T) {
 	t.Parallel()
 	ca := newCA(t)
-	r := startServer(t, Config{Listen: tlsAndPlain, TLS: ca.issue(t, "log.test").load(t), ProxyFrom: loopback}, nil)
+	r := startServer(t, Config{Listen: tlsAndPlain, TLS: ca.issue(t, "log.test").load(t), Rules: Rules{ProxyFrom: loopback}}, nil)
 	outer := r.dial("tls")
 	send(t, outer, proxyV2("10.1.1.1"))
 	send(t, ca.client(t, outer, nil), m1+"\n")
@@ -107,7 +107,7 @@ func TestProxyAndTLS(t *testing.T) {
 func TestProxyThatMayNotSend(t *testing.T) {
 	t.Parallel()
 	r := startServer(t, Config{
-		ProxyFrom: loopback, Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+		Rules:            Rules{ProxyFrom: loopback, Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}},
 		FirstByteTimeout: 50 * time.Millisecond,
 	}, nil)
 	direct := r.dial(TCP)
@@ -125,7 +125,7 @@ func TestProxyThatMayNotSend(t *testing.T) {
 // The limit per peer is that of the peers behind a proxy.
 func TestLimitBehindProxy(t *testing.T) {
 	t.Parallel()
-	r := startServer(t, Config{ProxyFrom: loopback, MaxConnectionsPerPeer: 2}, nil)
+	r := startServer(t, Config{Rules: Rules{ProxyFrom: loopback, MaxConnectionsPerPeer: 2}}, nil)
 	for _, source := range []string{"10.0.0.1", "10.0.0.1", "10.0.0.2", "10.0.0.2"} {
 		send(t, r.dial(TCP), proxyV2(source)+m1+"\n")
 	}

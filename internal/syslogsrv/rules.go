@@ -26,24 +26,52 @@ func Contains(prefixes []netip.Prefix, addr netip.Addr) bool {
 	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
-// rules are what the configuration says about addresses; immutable.
+// Rules are what the configuration says about peers. They can be replaced while
+// the Server runs; see [Server.SetRules].
+type Rules struct {
+	// Allow are the peers that may send. Default: [PrivateNetworks]. Local
+	// sockets are guarded by their file permissions alone.
+	Allow []netip.Prefix
+	// ProxyFrom are the peers whose PROXY header is believed. A header from
+	// anybody else is skipped and counted. Default: none.
+	ProxyFrom []netip.Prefix
+
+	// Zone is the zone of times that name none. Default: time.Local.
+	Zone *time.Location
+	// Zones override Zone for the peers in a prefix; the longest prefix wins.
+	Zones map[netip.Prefix]*time.Location
+
+	// MaxConnections and MaxConnectionsPerPeer bound stream connections.
+	// Defaults: 10,000 and 1,000.
+	MaxConnections        int
+	MaxConnectionsPerPeer int
+}
+
+// rules are Rules as they are used; immutable.
 type rules struct {
-	allow   []netip.Prefix
-	proxies []netip.Prefix
-	zones   []*time.Location // [0] is the default
-	byAddr  []zoneRule       // longest prefix first
+	allow       []netip.Prefix
+	proxies     []netip.Prefix
+	zone        *time.Location
+	byAddr      []zoneRule // longest prefix first
+	connections int
+	perPeer     int
 }
 
 type zoneRule struct {
 	prefix netip.Prefix
-	zone   int // index into zones
+	zone   *time.Location
 }
 
-func newRules(cfg *Config) *rules {
-	r := &rules{allow: cfg.Allow, proxies: cfg.ProxyFrom, zones: []*time.Location{cfg.Zone}}
+func newRules(cfg *Rules) *rules {
+	r := &rules{
+		allow: cfg.Allow, proxies: cfg.ProxyFrom, zone: cmp.Or(cfg.Zone, time.Local),
+		connections: cmp.Or(cfg.MaxConnections, 10_000), perPeer: cmp.Or(cfg.MaxConnectionsPerPeer, 1000),
+	}
+	if r.allow == nil {
+		r.allow = PrivateNetworks()
+	}
 	for prefix, zone := range cfg.Zones {
-		r.zones = append(r.zones, zone)
-		r.byAddr = append(r.byAddr, zoneRule{prefix.Masked(), len(r.zones) - 1})
+		r.byAddr = append(r.byAddr, zoneRule{prefix.Masked(), zone})
 	}
 	slices.SortFunc(r.byAddr, func(a, b zoneRule) int { return cmp.Compare(b.prefix.Bits(), a.prefix.Bits()) })
 	return r
@@ -54,13 +82,18 @@ func (r *rules) allows(addr netip.Addr) bool { return !addr.IsValid() || Contain
 
 func (r *rules) isProxy(addr netip.Addr) bool { return addr.IsValid() && Contains(r.proxies, addr) }
 
-// zoneOf is the index of the zone for times from addr.
-func (r *rules) zoneOf(addr netip.Addr) int {
+// zoneOf is the zone of times from addr that name none.
+func (r *rules) zoneOf(addr netip.Addr) *time.Location {
 	addr = addr.WithZone("")
 	for _, z := range r.byAddr {
 		if z.prefix.Contains(addr) {
 			return z.zone
 		}
 	}
-	return 0
+	return r.zone
 }
+
+// SetRules replaces the rules. New connections and datagrams are under them at
+// once, an open connection from its next input on; one whose peer may not send
+// any more is ended then. All others stay open.
+func (s *Server) SetRules(r Rules) { s.rules.Store(newRules(&r)) }

@@ -33,10 +33,53 @@ func TestPrivateNetworks(t *testing.T) {
 func TestLongestPrefixDecidesTheZone(t *testing.T) {
 	t.Parallel()
 	a, b := time.FixedZone("a", 1), time.FixedZone("b", 2)
-	r := newRules(&Config{Zone: time.UTC, Zones: zonesOf("10.0.0.0/8", a, "10.2.0.0/16", b)})
+	r := newRules(&Rules{Zone: time.UTC, Zones: zonesOf("10.0.0.0/8", a, "10.2.0.0/16", b)})
 	for addr, want := range map[string]*time.Location{"10.2.3.4": b, "10.3.3.4": a, "11.0.0.1": time.UTC} {
-		require.Equal(t, want, r.zones[r.zoneOf(netip.MustParseAddr(addr))], addr)
+		require.Equal(t, want, r.zoneOf(netip.MustParseAddr(addr)), addr)
 	}
 }
 
 func countIn(s, sub string) int { return strings.Count(s, sub) }
+
+// New rules hold for open connections too, from their next input on; only those
+// whose peer may not send any more end.
+func TestRulesReplaced(t *testing.T) {
+	t.Parallel()
+	here := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	elsewhere := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	r := startServer(t, Config{
+		Listen: append(tcpOnly, Endpoint{Network: UDP, Address: "127.0.0.1:0"}),
+		Rules:  Rules{Allow: here, Zone: time.UTC},
+	}, nil)
+	const bsd = "<13>Nov 23 08:27:00 h p: "
+	stream, datagrams := r.dial(TCP), r.dial(UDP)
+	send(t, stream, bsd+"one\n")
+	r.wantTexts("one")
+	send(t, datagrams, bsd+"two")
+	r.wantTexts("one", "two")
+	east := time.FixedZone("", 3600)
+	r.SetRules(Rules{Allow: here, Zone: east})
+	send(t, stream, bsd+"three\n")
+	r.wantTexts("one", "two", "three")
+	send(t, datagrams, bsd+"four")
+	r.wantTexts("one", "two", "three", "four")
+	offsets := map[string]int{}
+	for _, rec := range r.sink.records() {
+		offsets[rec.text] = int(rec.at.Offset)
+	}
+	require.Equal(t, map[string]int{"one": 0, "two": 0, "three": 3600, "four": 3600}, offsets)
+
+	quiet := r.dial(TCP)
+	eventually(t, func() bool { return r.Stats().Open == 2 }, "both are open")
+	r.SetRules(Rules{Allow: elsewhere})
+	send(t, stream, bsd+"five\n")
+	wantClosed(t, stream)
+	send(t, datagrams, bsd+"six")
+	r.wantRefused(NotAllowed, 2)
+	wantClosed(t, r.dial(TCP))
+	r.SetRules(Rules{Allow: here, MaxConnections: 1})
+	send(t, quiet, bsd+"seven\n")
+	r.wantTexts("one", "two", "three", "four", "seven")
+	wantClosed(t, r.dial(TCP))
+	r.wantRefused(TooMany, 1)
+}

@@ -31,7 +31,7 @@ type Server struct {
 	listeners []listener
 	packets   []packetSocket
 
-	rules      *rules
+	rules      atomic.Pointer[rules]
 	peers      *peers
 	relp       *relp.Server // set by Run like sink
 	claims     *claims
@@ -75,13 +75,7 @@ func (s *stopping) expired() bool {
 // Listen binds all addresses of cfg, or none.
 func Listen(cfg Config) (*Server, error) {
 	cfg.Log = cmp.Or(cfg.Log, slog.Default())
-	cfg.Zone = cmp.Or(cfg.Zone, time.Local)
-	if cfg.Allow == nil {
-		cfg.Allow = PrivateNetworks()
-	}
 	cfg.MaxMessage = cmp.Or(cfg.MaxMessage, 1<<20)
-	cfg.MaxConnections = cmp.Or(cfg.MaxConnections, 10_000)
-	cfg.MaxConnectionsPerPeer = cmp.Or(cfg.MaxConnectionsPerPeer, 1000)
 	cfg.BufferBytes = cmp.Or(cfg.BufferBytes, 32<<20)
 	largest := max(cfg.MaxMessage, delivery.MaxData)
 	cfg.BufferBytes = max(cfg.BufferBytes, 4*(largest+readSize)) // or the largest message would not fit
@@ -96,8 +90,9 @@ func Listen(cfg Config) (*Server, error) {
 	if err != nil {
 		hostname = "localhost"
 	}
-	s := &Server{cfg: cfg, log: cfg.Log, rules: newRules(&cfg), claims: newClaims(), refused: newRefusals(cfg.Log, cfg.Hints)}
-	s.peers = newPeers(hostname, s.rules)
+	s := &Server{cfg: cfg, log: cfg.Log, claims: newClaims(), refused: newRefusals(cfg.Log, cfg.Hints)}
+	s.SetRules(cfg.Rules)
+	s.peers = newPeers(hostname)
 	s.batches = newBatches(min(max(4*runtime.GOMAXPROCS(0), 8), max(cfg.BufferBytes/2/readSize, 2)))
 	s.partials = newPartials(cfg.BufferBytes / 2)
 	s.handshakes.limit = cfg.MaxHandshakes
@@ -245,12 +240,5 @@ func (s *Server) reloadTLS(changed bool, err error) {
 		s.log.Error("TLS certificate not reloaded, the former one stays in use", "err", err)
 	case changed:
 		s.log.Info("TLS certificate reloaded")
-	}
-}
-
-// Reload reads the TLS certificate again, whether its files changed or not.
-func (s *Server) Reload() {
-	if s.cfg.TLS != nil {
-		s.reloadTLS(true, s.cfg.TLS.Reload())
 	}
 }

@@ -77,13 +77,30 @@ func (c *conn) sniff(first []byte, final bool) (done int) {
 
 // mayTalk lets messages come, unless they are refused for whose they are.
 func (c *conn) mayTalk() bool {
-	if !c.srv.rules.allows(c.peer.Addr) {
+	c.rules = c.srv.rules.Load()
+	if !c.rules.allows(c.peer.Addr) {
 		c.refuse(NotAllowed, "a proxy that sends no PROXY header")
 		return false
 	}
 	c.setSniffDeadline(time.Time{})
 	c.stage = framed
-	c.parser.Zone = c.srv.rules.zones[c.peer.zone]
+	c.parser.Zone = c.rules.zoneOf(c.peer.Addr)
+	return true
+}
+
+// obey takes over rules that have changed. It answers false where the peer may
+// not send any more.
+func (c *conn) obey() bool {
+	rules := c.srv.rules.Load()
+	if rules == c.rules {
+		return true
+	}
+	c.rules = rules
+	if !rules.allows(c.peer.Addr) {
+		c.refuse(NotAllowed, "the rules have changed")
+		return false
+	}
+	c.parser = syslog.Parser{Zone: rules.zoneOf(c.peer.Addr)} // a parser keeps its zone
 	return true
 }
 
@@ -100,7 +117,8 @@ func (c *conn) awaitMore(first []byte) {
 // readProxy reads a PROXY header. A listed proxy is believed; what anybody
 // else claims is passed over, so that messages behind it are kept as theirs.
 func (c *conn) readProxy(first []byte, final bool) (done int) {
-	listed := c.srv.rules.isProxy(c.addr)
+	rules := c.srv.rules.Load()
+	listed := rules.isProxy(c.addr)
 	header, err := syslog.ParseProxy(first)
 	switch {
 	case errors.Is(err, syslog.ErrShort) && !final:
@@ -118,7 +136,7 @@ func (c *conn) readProxy(first []byte, final bool) (done int) {
 		c.srv.refused.add(ProxyUnlisted, c.addr, "")
 	case header.Source.IsValid():
 		source := header.Source.Addr()
-		if !c.srv.rules.allows(source) {
+		if !rules.allows(source) {
 			c.srv.refused.add(NotAllowed, source, "behind proxy "+c.addr.String())
 			c.end = errRefused
 			return header.Len

@@ -232,11 +232,10 @@ func TestZones(t *testing.T) {
 	require.NoError(t, err)
 	r := startServer(t, Config{
 		Listen: append(tcpOnly, Endpoint{Network: UDP, Address: "127.0.0.1:0"}),
-		Zone:   time.UTC,
-		Zones: zonesOf(
+		Rules: Rules{Zone: time.UTC, Zones: zonesOf(
 			"127.0.0.0/8", time.FixedZone("", 3600),
 			"127.0.0.1/32", newYork,
-		),
+		)},
 	}, nil)
 	send(t, r.dial(TCP), m1+"\n")
 	r.wantTexts("one")

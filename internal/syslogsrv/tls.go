@@ -28,10 +28,10 @@ type CertificateFiles struct {
 
 // Certificates is the server's side of TLS, read again when the files change.
 type Certificates struct {
-	files   CertificateFiles
 	current atomic.Pointer[tls.Config]
 
 	mu    sync.Mutex
+	files CertificateFiles
 	tried [3]fileID // the files as they were at the last attempt
 }
 
@@ -51,20 +51,26 @@ func (a fileID) same(b fileID) bool {
 
 // LoadCertificates reads the files for the first time.
 func LoadCertificates(files CertificateFiles) (*Certificates, error) {
-	if len(files.AllowNames) > 0 && files.ClientCA == "" {
-		return nil, errors.New("names of clients are allowed, but no CA for their certificates is given")
-	}
-	c := &Certificates{files: files}
-	return c, c.Reload()
+	c := new(Certificates)
+	return c, c.Change(files)
 }
 
-// Reload reads the files, whether they changed or not. After an error the
-// former ones stay in use.
-func (c *Certificates) Reload() error {
+// Change takes other files into use. After an error the former ones stay.
+func (c *Certificates) Change(files CertificateFiles) error {
+	if len(files.AllowNames) > 0 && files.ClientCA == "" {
+		return errors.New("names of clients are allowed, but no CA for their certificates is given")
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.tried = c.identify()
-	return c.load()
+	before := c.files
+	c.files = files
+	tried := c.identify()
+	if err := c.load(); err != nil {
+		c.files = before
+		return err
+	}
+	c.tried = tried
+	return nil
 }
 
 // reloadChanged reads the files if one of them is not the one last tried. A
@@ -107,22 +113,25 @@ func (c *Certificates) load() error {
 		}
 		cfg.ClientAuth = tls.RequireAndVerifyClientCert
 		if len(c.files.AllowNames) > 0 {
-			cfg.VerifyConnection = c.verifyName
+			cfg.VerifyConnection = verifyName(c.files.AllowNames)
 		}
 	}
 	c.current.Store(cfg)
 	return nil
 }
 
-// verifyName runs for resumed sessions too, other than VerifyPeerCertificate.
-func (c *Certificates) verifyName(state tls.ConnectionState) error {
-	names := certificateNames(state.PeerCertificates[0])
-	for _, allowed := range c.files.AllowNames {
-		if slices.ContainsFunc(names, func(name string) bool { return nameMatches(allowed, name) }) {
-			return nil
+// verifyName makes a check that runs for resumed sessions too, other than
+// VerifyPeerCertificate.
+func verifyName(allowed []string) func(tls.ConnectionState) error {
+	return func(state tls.ConnectionState) error {
+		names := certificateNames(state.PeerCertificates[0])
+		for _, a := range allowed {
+			if slices.ContainsFunc(names, func(name string) bool { return nameMatches(a, name) }) {
+				return nil
+			}
 		}
+		return fmt.Errorf("client certificate for %q, which is not an allowed name", names)
 	}
-	return fmt.Errorf("client certificate for %q, which is not an allowed name", names)
 }
 
 func certificateNames(cert *x509.Certificate) []string {

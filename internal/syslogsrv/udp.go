@@ -32,11 +32,13 @@ type datagramReceiver struct {
 	srv     *Server
 	in      *datagrams
 	msgs    []syslog.Message
-	parsers []syslog.Parser // one for each zone
-	last    *peer           // sender of the last datagram
-	dropped uint32          // as the kernel last told
-	before  time.Time       // of the receive before
-	drained int             // datagrams since the stop
+	rules   *rules                            // those that parsers and last are under
+	parsers map[*time.Location]*syslog.Parser // by the zone of the sender
+	parser  *syslog.Parser                    // that of last
+	last    *peer                             // sender of the last datagram
+	dropped uint32                            // as the kernel last told
+	before  time.Time                         // of the receive before
+	drained int                               // datagrams since the stop
 }
 
 // receive takes datagrams until the server stops, and then those that are here.
@@ -47,9 +49,6 @@ func (s *Server) receive(socket packetSocket) error {
 		slots, size = localSlots, localSlot
 	}
 	r := &datagramReceiver{srv: s, in: newDatagrams(slots, size), msgs: make([]syslog.Message, slots)}
-	for _, zone := range s.rules.zones {
-		r.parsers = append(r.parsers, syslog.Parser{Zone: zone})
-	}
 	backoff := time.Duration(0)
 	for {
 		n, err := r.in.receive(socket.fd)
@@ -143,12 +142,16 @@ func (r *datagramReceiver) handle(lo, hi int) {
 // message to be had.
 func (r *datagramReceiver) parse(i int, received time.Time, m *syslog.Message) bool {
 	s := r.srv
+	if rules := s.rules.Load(); rules != r.rules {
+		r.rules, r.last, r.parsers = rules, nil, make(map[*time.Location]*syslog.Parser)
+	}
 	if from := r.in.from(i); r.last == nil || r.last.Addr != from {
-		if !s.rules.allows(from) {
+		if !r.rules.allows(from) {
 			s.refused.add(NotAllowed, from, "")
 			return false
 		}
 		r.last = s.peers.get(from)
+		r.parser = r.parserOf(r.rules.zoneOf(from))
 		r.last.speaks(Datagram, false)
 	}
 	data, truncated := r.in.datagram(i)
@@ -158,7 +161,7 @@ func (r *datagramReceiver) parse(i int, received time.Time, m *syslog.Message) b
 	if len(message) > s.cfg.MaxMessage {
 		message, truncated = message[:s.cfg.MaxMessage], true
 	}
-	r.parsers[r.last.zone].Parse(message, received, m)
+	r.parser.Parse(message, received, m)
 	if len(message) == 0 || m.Empty() {
 		s.counts.empty.Add(1)
 		return false
@@ -169,4 +172,13 @@ func (r *datagramReceiver) parse(i int, received time.Time, m *syslog.Message) b
 	m.From = &r.last.Peer
 	r.last.saw(received, 1)
 	return true
+}
+
+func (r *datagramReceiver) parserOf(zone *time.Location) *syslog.Parser {
+	p := r.parsers[zone]
+	if p == nil {
+		p = &syslog.Parser{Zone: zone}
+		r.parsers[zone] = p
+	}
+	return p
 }

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// TestLook is the short look: home and a file are shown, without a complaint.
+// TestLook is the short look: home, a file and the errors are shown, without a
+// complaint.
 func TestLook(t *testing.T) {
 	l := newLogs(t)
 	l.history(2 * time.Hour)
@@ -13,11 +14,17 @@ func TestLook(t *testing.T) {
 	c := newChrome(t)
 	b := c.tab(t, d, wide)
 	b.open("/")
-	b.wait(`document.querySelector("html.alive")`)
 	b.wait(`document.querySelectorAll("td.spark svg").length > 3`)
 	b.look("home")
-	b.open("/-/view?file=docassemble.log")
+	b.open("/-/view?file=worker.log")
 	b.waitLines()
 	b.wait(`document.querySelector("#histogram svg")`)
 	b.look("file")
+	b.open("/-/errors")
+	b.wait(`document.querySelectorAll(".group").length > 3`)
+	b.look("errors")
+	b.open("/-/view?session=uid:" + sessionUID)
+	b.waitLines()
+	b.wait(`document.querySelector("#histogram svg")`)
+	b.look("session")
 }

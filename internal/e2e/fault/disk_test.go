@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 	"unsafe"
@@ -73,6 +74,21 @@ func (d *disk) attach() {
 	out, err := exec.Command("mount", d.mount...).CombinedOutput()
 	require.NoError(d.t, err, "mount %v: %s", d.mount, out)
 	require.NoError(d.t, os.Chmod(d.dir, 0o755))
+}
+
+// writeByPage makes the loop device write one page at a time: Linux 6.18's takes
+// a write that its file had room for in part for a whole one.
+func (d *disk) writeByPage() {
+	d.t.Helper()
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	require.NoError(d.t, err)
+	for line := range strings.Lines(string(mounts)) {
+		if f := strings.Fields(line); f[1] == d.dir {
+			require.NoError(d.t, os.WriteFile("/sys/block/"+filepath.Base(f[0])+"/queue/max_sectors_kb", []byte("4"), 0))
+			return
+		}
+	}
+	d.t.Fatalf("%s is not mounted", d.dir)
 }
 
 // unmount waits for what the kernel still does with the files of a program that

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -17,8 +18,9 @@ import (
 var (
 	program = flag.String("dalogd", "", "test this dalogd instead of building it from the checkout")
 
-	full = flag.Bool("full", false, "run the whole number of rounds instead of a selection of about a minute")
-	seed = flag.Uint64("seed", 0, "repeat the choices of the run that printed this seed")
+	full   = flag.Bool("full", false, "run the whole number of rounds instead of a selection of about a minute")
+	budget = flag.Duration("budget", 4*time.Minute, "with -full: what a test may take")
+	seed   = flag.Uint64("seed", 0, "repeat the choices of the run that printed this seed")
 )
 
 // dalogdPath and dalogfwdPath are the programs under test, built once.
@@ -75,6 +77,23 @@ func rounds(few, many int) int {
 		return many
 	}
 	return few
+}
+
+// repeat gives as many rounds, counted from 0. Those of -full end when the test's
+// time is up.
+func repeat(t *testing.T, few, many int) iter.Seq[int] {
+	n, begin := rounds(few, many), time.Now()
+	return func(yield func(int) bool) {
+		for i := range n {
+			if *full && time.Since(begin) > *budget {
+				t.Logf("stopped after %d of %d rounds: %v are over", i, n, *budget)
+				return
+			}
+			if !yield(i) {
+				return
+			}
+		}
+	}
 }
 
 // chance is the source of a test's random choices. A run of the same test with

@@ -16,6 +16,16 @@ import (
 	"time"
 )
 
+// stayRoot keeps a dalogd that is started by root from becoming another user, who
+// could not enter the folders that tests make. A test of just that unsets it.
+const stayRoot = "DALOGD_USER"
+
+func init() {
+	if os.Getenv(stayRoot) == "" {
+		os.Setenv(stayRoot, "root")
+	}
+}
+
 // Process is a running program. Its methods may be called from any goroutine.
 type Process struct {
 	cmd  *exec.Cmd

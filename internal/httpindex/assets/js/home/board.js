@@ -8,7 +8,7 @@ import { age, duration } from "../lib/time.js";
 
 /**
  * @typedef {{host: string, program: string, file: string, last: string, every: number | null, silent: boolean}} Writer
- * @typedef {{hosts?: Writer[], sources?: any[], refused?: Record<string, number>, dropped?: number, disk?: {free: number, total: number, files: number, parts: number}, failed?: string, limited?: string}} Board
+ * @typedef {{hosts?: Writer[], sources?: {peer: string, id: string, offset: number, seen: string}[], refused?: Record<string, number>, dropped?: number, disk?: {free: number, total: number, files: number, parts: number}, failed?: string, limited?: string}} Board
  */
 
 /** @param {Board} board */
@@ -23,12 +23,13 @@ export function drawBoard(board) {
   const silent = writers.filter((w) => w.silent);
   /** @type {HTMLElement[]} */
   const tiles = [];
-  if (silent.length) tiles.push(tile("bad", `${plural(silent.length, "writer")} silent`, silent.slice(0, 4).map((w) => `${inertText(w.host)} ${inertText(w.program)} for ${age(w.last).replace(" ago", "")}`).join(", ") + (silent.length > 4 ? ` and ${silent.length - 4} more` : "")));
+  if (silent.length) tiles.push(silence(silent, writers));
   else if (writers.length) tiles.push(tile("good", "Nobody is silent", `${plural(new Set(writers.map((w) => w.host)).size, "host")}, ${plural(writers.length, "program")} that keep their rhythm`));
   else tiles.push(tile("idle", "Nobody writes yet", "Writers appear with their first line"));
-  const gaps = (board.sources || []).filter((s) => s.missing);
-  if (gaps.length) tiles.push(tile("bad", `${plural(gaps.length, "source")} with gaps`, gaps.slice(0, 3).map((s) => `${inertText(s.host || s.source)}: ${size(s.missing)} missing`).join(", ")));
-  else if (board.sources) tiles.push(tile("good", "No gaps in delivery", board.sources.length ? `${plural(board.sources.length, "source")} complete` : "No forwarder confirms ranges yet"));
+  if (board.sources?.length) {
+    const peers = new Set(board.sources.map((s) => s.peer)).size;
+    tiles.push(tile("good", "Delivery confirmed", `${plural(board.sources.length, "source")} of ${plural(peers, "sender")}: every byte up to where they stand is here`));
+  }
   const refused = Object.entries(board.refused || {}).filter(([, n]) => n > 0);
   const lost = board.dropped || 0;
   if (refused.length || lost) tiles.push(tile(lost ? "bad" : "warn", lost ? `${plural(lost, "message")} dropped` : `${count(refused.reduce((a, [, n]) => a + n, 0))} refused`, refused.map(([why, n]) => `${why}: ${count(n)}`).join(", ") || "since dalogd started"));
@@ -41,6 +42,25 @@ export function drawBoard(board) {
   }
   fill(el, ...tiles);
   drawWriters(writers);
+}
+
+/**
+ * Says who is silent: hosts of which nothing comes any more, else programs.
+ *
+ * @param {Writer[]} silent
+ * @param {Writer[]} writers
+ */
+function silence(silent, writers) {
+  const quiet = (/** @type {Writer} */ w) => age(w.last).replace(" ago", "");
+  const hosts = [...new Set(silent.map((w) => w.host))].filter((host) => writers.every((w) => w.host !== host || w.silent || w.every === null));
+  if (hosts.length) {
+    const latest = (/** @type {string} */ host) => silent.filter((w) => w.host === host).sort((a, b) => Date.parse(b.last) - Date.parse(a.last))[0];
+    const others = silent.filter((w) => !hosts.includes(w.host)).length;
+    return tile("bad", hosts.length === 1 ? `${inertText(hosts[0])} is silent` : `${plural(hosts.length, "host")} silent`,
+      hosts.slice(0, 4).map((host) => `${inertText(host)}: nothing from any program for ${quiet(latest(host))}`).join(", ") + (others ? `; ${plural(others, "program")} on other hosts` : ""));
+  }
+  return tile("bad", `${plural(silent.length, "program")} silent`,
+    silent.slice(0, 4).map((w) => `${inertText(w.host)} ${inertText(w.program)} for ${quiet(w)}`).join(", ") + (silent.length > 4 ? ` and ${silent.length - 4} more` : ""));
 }
 
 /** @param {string} kind @param {string} title @param {string} text */

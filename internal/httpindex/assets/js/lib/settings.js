@@ -1,12 +1,12 @@
 // What a person has chosen for this browser. It is kept in local storage, where
 // there is one; the page's URL holds everything that belongs to what is seen.
 
-/** @typedef {{theme: "auto" | "light" | "dark", wrap: boolean, zone: string, date: boolean, fold: boolean}} Settings */
+/** @typedef {{theme: "auto" | "light" | "dark", wrap: boolean, zone: string, date: boolean, fold: boolean, short: boolean}} Settings */
 
 const key = "dalog";
 
 /** @type {Settings} */
-export const settings = { theme: "auto", wrap: false, zone: "sent", date: false, fold: true, ...load() };
+export const settings = { theme: "auto", wrap: false, zone: "sent", date: false, fold: true, short: true, ...load() };
 
 function load() {
   try {

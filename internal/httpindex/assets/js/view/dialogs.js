@@ -133,7 +133,7 @@ export function settingsDialog(current, context) {
     for (const name of /** @type {const} */ (["zone", "theme"])) {
       for (const radio of dialog.querySelectorAll(`input[name=${name}]`)) radio.checked = radio.value === settings[name];
     }
-    for (const name of /** @type {const} */ (["date", "wrap", "fold"])) byId("set-" + name).checked = settings[name];
+    for (const name of /** @type {const} */ (["date", "wrap", "fold", "short"])) byId("set-" + name).checked = settings[name];
     byId("set-context").value = String(current().context);
     open("settings-dialog");
   });

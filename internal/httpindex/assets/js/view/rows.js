@@ -63,7 +63,7 @@ export function redraw(el) {
   const line = event.lines[0];
   const level = event.from >= 0 ? worse(line.level) : line.level;
   el.dataset.level = level || "none";
-  el.classList.toggle("guess", line.guessed && event.from < 0);
+  el.classList.toggle("guess", line.guessed && event.from < 0 && level !== "none");
   el.classList.toggle("around", line.hit === false);
   el.classList.toggle("open", r.open);
   el.replaceChildren(levelMark(level, line.guessed && event.from < 0), timeLink(line, view));
@@ -89,19 +89,20 @@ function body(text, r, el) {
   if (event.from === 0) head = ""; // nothing stands before the traceback
   const marks = marksOf(line, view);
   const cutOff = head.length > shown;
-  appendText(text, cutOff ? head.slice(0, shown) : head, marks, session);
   const last = event.from >= 0 ? event.last || bare(event.lines[event.lines.length - 1]).trim() : folded?.last;
   if (last !== undefined) {
     const n = event.from >= 0 ? event.lines.length - event.from : folded?.lines.length || 0;
     text.append(opener(el, r.open, plural(n, "line"), "traceback"));
+    appendText(text, head.slice(0, shown), marks, session);
+    if (head) text.append(" ");
     const summary = document.createElement("span");
     summary.className = "last";
     appendText(summary, last.slice(0, shown), find(last, view.marker), null);
     text.append(summary);
-  } else if (cutOff || line.cut) {
-    text.append(opener(el, r.open, size(line.cut || head.length), "whole line"));
-  } else if (structure(line.text)) {
-    text.append(opener(el, r.open, "", "fields"));
+  } else {
+    if (cutOff || line.cut) text.append(opener(el, r.open, size(line.cut || head.length), "whole line"));
+    else if (structure(line.text)) text.append(opener(el, r.open, "", "fields"));
+    appendText(text, cutOff ? head.slice(0, shown) + "…" : head, marks, session);
   }
   if (r.open) el.append(detail(event, folded, view));
 }
@@ -126,7 +127,9 @@ function opener(el, open, text, what) {
 
 /** @param {Line} line @param {View} view @returns {[number, number][]} */
 export function marksOf(line, view) {
-  const server = serverMatches(line);
+  // Of a session every line says the same; what is searched in it is marked.
+  const { q, session, pattern, mark } = view.state;
+  const server = session || (pattern && q) || mark ? [] : serverMatches(line);
   return server.length ? server : find(line.text, view.marker);
 }
 

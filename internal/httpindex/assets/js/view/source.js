@@ -5,7 +5,7 @@
 // cursor.
 
 import { getJSON, filePath, url } from "../lib/api.js";
-import { filters } from "./state.js";
+import { filtered, filters } from "./state.js";
 
 /** How much of a line the page holds; the rest of longer ones is fetched when asked for. */
 export const cut = 16384;
@@ -75,6 +75,7 @@ export class Source {
     p.set("direction", want.direction);
     p.set("cut", String(cut));
     if (want.context) p.set("context", String(want.context));
+    else if (filtered(this.state)) p.set("events", "1"); // a traceback is found by any of its lines, and shown whole
     if (want.since) p.set("since", want.since);
     if (want.until) p.set("until", want.until);
     this.#place(p, want.at || "");

@@ -51,6 +51,23 @@ export function flatten(value, name = "", into = [], depth = 0) {
 /** What docassemble puts before each message: whom it is about. */
 export const docassembleHead = /^(?:docassemble: )?ip=(\S*) i=(\S*) uid=(\S*) user=(\S*)(?: |$)/;
 
+/** Headers of other programs: time and level are columns of the page. @type {[RegExp, (m: RegExpExecArray) => string][]} */
+const heads = [
+  [/^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+: [A-Z]+\/([\w.-]+)\] /, (m) => m[1]], // celery
+  [/^\d{4}[-/]\d\d[-/]\d\d \d\d:\d\d:\d\d(?:,\d+)? \[[a-z]+\] (\d+#\d+: (?:\*\d+ )?)/, (m) => m[1].trim()], // nginx
+  [/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ [A-Z]{4,8} /, () => ""], // supervisor
+  [/^\[[A-Z][a-z]{2} [A-Z][a-z]{2} \d\d [\d:.]+ \d{4}\] \[([\w:]+)\] \[pid (\d+)[^\]]*\](?: \[(?:remote|client) ([^\]]*)\])? /, (m) => m.slice(1).filter(Boolean).join(" ")], // apache
+];
+
+/** @param {string} text @returns {{length: number, says: string} | null} */
+export function shortHead(text) {
+  for (const [pattern, says] of heads) {
+    const m = pattern.exec(text);
+    if (m) return { length: m[0].length, says: says(m) };
+  }
+  return null;
+}
+
 /** An interview without what all of them have in their names. @param {string} name */
 export const shortInterview = (name) => name.replace(/^docassemble\./, "").replace(":data/questions/", ":");
 

@@ -1,8 +1,9 @@
 // The text of a line as nodes: matches marked, docassemble's fields as links,
 // dangerous characters as tokens.
 
-import { appendInert } from "../lib/inert.js";
-import { docassembleHead, names, sessionField, shortInterview } from "./structure.js";
+import { appendInert, inertText } from "../lib/inert.js";
+import { settings } from "../lib/settings.js";
+import { docassembleHead, names, sessionField, shortHead, shortInterview } from "./structure.js";
 
 /** @typedef {import("./source.js").Line} Line */
 
@@ -96,7 +97,7 @@ function appendMarked(el, text, marks, from = 0) {
  * @param {((kind: string, value: string) => string) | null} link gives the address of a session
  */
 export function appendText(el, text, marks, link) {
-  let at = link ? appendWho(el, text, marks, link) : 0;
+  let at = link ? appendHead(el, text, marks, link) : 0;
   if (link && !at && text.includes("=")) {
     const head = text.slice(0, 600);
     for (const m of head.matchAll(sessionField)) {
@@ -118,30 +119,42 @@ export function appendText(el, text, marks, link) {
 }
 
 /**
- * docassemble's header, shortened: the values alone, each a link. A match in it
- * shows it as it is. Returns where the message begins.
+ * Appends what programs put before each message, shortened: what stands in the
+ * columns already is left out. A match in it shows it as it is, and so does the
+ * setting. Returns where the message begins.
  *
  * @param {Node} el
  * @param {string} text
  * @param {[number, number][]} marks
  * @param {(kind: string, value: string) => string} link
  */
-function appendWho(el, text, marks, link) {
-  const head = docassembleHead.exec(text);
-  if (!head || (marks.length && marks[0][0] < head[0].length)) return 0;
+function appendHead(el, text, marks, link) {
+  if (!settings.short) return 0;
   const who = document.createElement("span");
   who.className = "who";
-  ["ip", "i", "uid", "user"].forEach((kind, i) => {
-    const value = head[i + 1];
-    if (!names(kind, value)) return;
-    const a = document.createElement("a");
-    a.className = "field f-" + kind;
-    a.href = link(kind, value);
-    a.title = `${kind}=${value} · everything of it, in all files`;
-    a.tabIndex = -1;
-    appendInert(a, kind === "i" ? shortInterview(value) : value);
-    who.append(a, " ");
-  });
-  if (who.childNodes.length) el.appendChild(who);
-  return head[0].length;
+  let end = 0;
+  const head = docassembleHead.exec(text);
+  if (head) {
+    end = head[0].length;
+    ["ip", "i", "uid", "user"].forEach((kind, i) => {
+      const value = head[i + 1];
+      if (!names(kind, value)) return;
+      const a = document.createElement("a");
+      a.className = "field f-" + kind;
+      a.href = link(kind, value);
+      a.title = `${kind}=${value} · everything of it, in all files`;
+      a.tabIndex = -1;
+      appendInert(a, kind === "i" ? shortInterview(value) : value);
+      who.append(a, " ");
+    });
+  } else {
+    const short = shortHead(text);
+    if (!short) return 0;
+    end = short.length;
+    appendInert(who, short.says);
+    who.title = inertText(text.slice(0, end));
+  }
+  if (marks.length && marks[0][0] < end) return 0;
+  if (who.textContent) el.appendChild(who);
+  return end;
 }
