@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,21 +17,22 @@ import (
 )
 
 // controlName is the socket in the state folder over which a running dalogd is
-// told what to do: a line with a command, answered by what the command says and a
-// line with "ok" or the reason why not. Only who may enter the folder reaches it.
+// told what to do, and asked how it is: a line with a command, answered by a line
+// with "ok" or the reason why not, and what the command gives behind that. Only
+// who may enter the folder reaches it.
 const controlName = "control"
-
-// controlCommands are by name what can be told; what they say they write.
-type controlCommands map[string]func(io.Writer) error
 
 // controlPath names the socket in a way that no length of path is too long for.
 func controlPath(dir *os.File) string {
 	return fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), controlName)
 }
 
+// controls are the commands, by name.
+type controls map[string]func() ([]byte, error)
+
 // serveControl answers commands until ctx ends. The lock on the state folder is
 // held, so a socket that is there is one left behind.
-func serveControl(ctx context.Context, stateDir string, log *slog.Logger, commands controlCommands) error {
+func serveControl(ctx context.Context, stateDir string, log *slog.Logger, commands controls) error {
 	dir, err := os.Open(stateDir)
 	if err != nil {
 		return err
@@ -57,69 +57,69 @@ func serveControl(ctx context.Context, stateDir string, log *slog.Logger, comman
 		}
 		go func() {
 			defer conn.Close()
-			if err := control(conn, commands); err != nil {
+			if err := commands.answer(conn); err != nil {
 				log.Warn("control connection", "err", err)
 			}
 		}()
 	}
 }
 
-func control(conn net.Conn, commands controlCommands) error {
-	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+func (commands controls) answer(conn net.Conn) error {
+	if err := conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
 		return err
 	}
 	line, err := bufio.NewReaderSize(conn, 64).ReadSlice('\n')
 	if err != nil {
 		return err
 	}
-	answer := "ok"
 	name := strings.TrimSpace(string(line))
+	answer, body := "ok", []byte(nil)
 	if command := commands[name]; command == nil {
-		answer = fmt.Sprintf("unknown command %q", name)
-	} else {
-		if err := conn.SetDeadline(time.Time{}); err != nil {
-			return err
-		}
-		if err := command(conn); err != nil {
-			answer = err.Error()
-		}
+		answer = fmt.Sprintf("unknown command %q: this dalogd is of another version", name)
+	} else if body, err = command(); err != nil {
+		answer, body = oneLine(err), nil
 	}
-	_, err = fmt.Fprintln(conn, answer)
+	_, err = conn.Write(append([]byte(answer+"\n"), body...))
 	if errors.Is(err, syscall.EPIPE) {
 		return nil // it did not want to wait
 	}
 	return err
 }
 
-// askControl has the dalogd of a state folder do something, and gives what it
-// says; where wait is not set it does not wait for that.
-func askControl(stateDir, command string, wait bool) (said []byte, err error) {
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+
+// ask has the dalogd of a state folder do a command, and returns what that
+// gives. Without wait it is left to its own.
+func ask(stateDir, command string, wait bool) ([]byte, error) {
 	dir, err := os.Open(stateDir)
 	if err != nil {
-		return nil, fmt.Errorf("no dalogd has its state there: %w; name its folder with --log-dir or --state-dir", err)
+		return nil, noAnswer(stateDir, err)
 	}
 	defer dir.Close()
 	conn, err := net.Dial("unix", controlPath(dir))
 	if err != nil {
-		return nil, fmt.Errorf("no dalogd answers in %s: %w", stateDir, err)
+		return nil, noAnswer(stateDir, err)
 	}
 	defer conn.Close()
 	if _, err := fmt.Fprintln(conn, command); err != nil || !wait {
 		return nil, err
 	}
-	answer, err := io.ReadAll(conn)
-	if err != nil || !bytes.HasSuffix(answer, []byte("\n")) {
-		return nil, errors.Join(errNoAnswer, err)
+	r := bufio.NewReader(conn)
+	answer, err := r.ReadString('\n')
+	if err != nil {
+		return nil, fmt.Errorf("dalogd ended before it answered: %w", err)
 	}
-	last := bytes.LastIndexByte(answer[:len(answer)-1], '\n') + 1
-	if why := strings.TrimSpace(string(answer[last:])); why != "ok" {
-		return nil, errors.New(why)
+	if answer = strings.TrimSpace(answer); answer != "ok" {
+		return nil, errors.New(answer)
 	}
-	return answer[:last], nil
+	return io.ReadAll(r)
 }
 
-// askReopen has the dalogd of a state folder open its files anew.
-func askReopen(stateDir string, wait bool) error {
-	_, err := askControl(stateDir, "reopen", wait)
-	return err
+// noAnswer says what the reason can be.
+func noAnswer(stateDir string, err error) error {
+	hint := "It does not run, or runs with other folders: see --log-dir and --state-dir"
+	if errors.Is(err, fs.ErrPermission) {
+		hint = "Only root and the user that dalogd runs as may ask it"
+	}
+	return fmt.Errorf("no dalogd answers in %s: %w. %s", stateDir, err, hint)
 }

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -54,7 +52,7 @@ func listSources(receiver *syslogsrv.Server, store *logstore.Store) []sourceLine
 
 // printSources asks the running dalogd for its sources and prints them.
 func printSources(stdout io.Writer, f *flags) error {
-	answer, err := askControl(f.stateDir(), "sources", true)
+	answer, err := ask(f.stateDir(), "sources", true)
 	if err != nil {
 		return err
 	}
@@ -87,15 +85,7 @@ func printSources(stdout io.Writer, f *flags) error {
 }
 
 // writeSources answers "sources".
-func writeSources(w io.Writer, receiver *syslogsrv.Server, store *logstore.Store) error {
-	var b bytes.Buffer
-	encoder := json.NewEncoder(&b)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(listSources(receiver, store)); err != nil {
-		return err
-	}
-	_, err := w.Write(b.Bytes())
-	return err
+func writeSources(receiver *syslogsrv.Server, store *logstore.Store) ([]byte, error) {
+	b, err := json.MarshalIndent(listSources(receiver, store), "", "  ")
+	return append(b, '\n'), err
 }
-
-var errNoAnswer = errors.New("dalogd ended before it answered")

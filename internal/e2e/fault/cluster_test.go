@@ -2,6 +2,7 @@ package fault
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -31,10 +32,12 @@ type appServer struct {
 	addr  string
 	state string
 	args  []string // more flags
+	wrap  []string // a command that is to run dalogfwd
+	host  string
 	files []*appFile
 
 	fwd    *proc.Process // nil: not running
-	output bytes.Buffer  // of all runs
+	output logBuffer     // of all runs
 	hold   sync.Mutex    // held while the files must not change
 }
 
@@ -79,11 +82,12 @@ func newCluster(t *testing.T, servers, files int, args ...string) *cluster {
 // start starts the app server's dalogfwd and does not wait for anything.
 func (s *appServer) start() {
 	s.t.Helper()
-	args := []string{"--server", s.addr, "--state-dir", s.state, "--hostname", "web", "--docassemble-config", "none"}
+	args := []string{"--server", s.addr, "--state-dir", s.state, "--hostname", cmp.Or(s.host, "web"), "--docassemble-config", "none"}
 	for _, f := range s.files {
 		args = append(args, "--file", f.path+"="+f.program)
 	}
-	cmd := exec.Command(dalogfwdPath, append(args, s.args...)...)
+	args = append(append(append([]string{}, s.wrap...), dalogfwdPath), append(args, s.args...)...)
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stdout, cmd.Stderr = &s.output, &s.output
 	p, err := proc.Start(cmd)
 	require.NoError(s.t, err)
@@ -168,6 +172,9 @@ func (f *appFile) close() {
 		f.file = nil
 	}
 }
+
+// saw tells whether the app server's dalogfwd has said that.
+func (s *appServer) saw(text string) bool { return strings.Contains(s.output.String(), text) }
 
 // work writes and rotates in all files until the test ends. Before that all files
 // have been seen once: what is rotated away before is left alone.
@@ -307,4 +314,34 @@ func (c *cluster) stored(f *appFile) (seqs []int) {
 		}
 	}
 	return seqs
+}
+
+// logBuffer keeps what a program prints.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer // under mu
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+func (b *logBuffer) Len() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Len()
+}
+
+func (b *logBuffer) Reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.buf.Reset()
 }
