@@ -61,7 +61,7 @@ func (l *logs) flush() {
 const (
 	sessionUID  = "Qx7rTn2LwPzV"
 	sessionUser = "pat@example.org"
-	sessionIP   = "203.0.113.77"
+	sessionIP   = "192.0.2.77"
 	silentHost  = "web3"
 )
 
