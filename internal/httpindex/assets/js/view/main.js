@@ -8,7 +8,7 @@ import { onSettings, set, settings } from "../lib/settings.js";
 import { timeIn } from "../lib/time.js";
 import { chips, rangeName, split } from "./chips.js";
 import { copy, copyClean } from "./clipboard.js";
-import { closeOutside, filesDialog, open, rangeDialog, settingsDialog } from "./dialogs.js";
+import { closers, filesDialog, open, rangeDialog, settingsDialog } from "./dialogs.js";
 import { edges, limitText, state as card } from "./edges.js";
 import { Follow } from "./follow.js";
 import { Histogram } from "./histogram.js";
@@ -89,6 +89,7 @@ function change(changes, how = {}) {
     win.redrawAll();
     drawBar();
     if (state.mark) countMarks();
+    if (state.follow && !follow.on) startFollow();
     return;
   }
   show(anchor && !("at" in changes) && !("time" in changes) && !win.atEnd() ? anchor : null);
@@ -109,6 +110,7 @@ async function show(anchor = null) {
   const opened = await win.open(view, source.single && at ? { at } : time ? { time } : {});
   lines.removeAttribute("aria-busy");
   if (!opened) return;
+  performance.mark("lines-shown");
   byId("q").removeAttribute("aria-invalid");
   if (state.at) pointAt();
   else if (anchor) mover.select(win.rowOf(anchor.file, anchor.offset), false);
@@ -431,7 +433,7 @@ filesDialog(() => state, (files) => change({ ...blank(), files, q: state.q, rege
 rangeDialog(() => state, { range: (since, until) => change({ since, until, at: "", time: "" }, { keep: false }), go: goTo });
 settingsDialog(() => state, (context) => change({ context }));
 takeDialog(() => ({ source, time: currentLine()?.time || "" }), say);
-closeOutside();
+closers();
 copyClean(lines);
 mover.listen({ around: around, copyLine: (raw) => copyAndSay(raw, "Line"), link: copyLink, point: (line) => { point(line, true); copyAndSay(location.href, "Link to this line"); } });
 
