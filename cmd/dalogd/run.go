@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -38,7 +39,11 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	case f.command == "check":
 		err = check(stdout, f, inv)
 	case f.command == "reopen":
-		err = askReopen(f.stateDir(), f.Reopen.Wait)
+		_, err = ask(f.stateDir(), "reopen", f.Reopen.Wait)
+	case f.command == "status":
+		err = printStatus(stdout, f)
+	case f.command == "healthcheck":
+		err = healthCheck(ctx, f)
 	case f.command == "inspect":
 		err = inspect(stdout, f)
 	case f.command == "password":
@@ -48,7 +53,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	default:
 		log, level := f.Logger(stderr)
 		inv.Warn(log)
-		r := &reloader{args: args, environ: environ, log: log, level: level, service: cli.Service{Log: log}, settings: inv.Settings}
+		r := &reloader{args: args, environ: environ, log: log, level: level, service: cli.Service{Log: log}, settings: inv.Settings, configFile: inv.ConfigFile, begun: time.Now()}
 		err = serve(ctx, f, inv.Env, r)
 	}
 	return cli.Report(stderr, "dalogd", err)
@@ -140,7 +145,10 @@ func serve(ctx context.Context, f *flags, env cli.Environment, r *reloader) erro
 	serving := start(ctx, web.run(server))
 	receiving := start(ctx, func(ctx context.Context) error { return receiver.Run(ctx, store) })
 	controlling := start(ctx, func(ctx context.Context) error {
-		err := serveControl(ctx, f.stateDir(), log, func() error { return r.reload(ctx) })
+		err := serveControl(ctx, f.stateDir(), log, controls{
+			"reopen": func() ([]byte, error) { return nil, r.reload(ctx) },
+			"status": func() ([]byte, error) { return json.Marshal(r.status(f)) },
+		})
 		if err != nil {
 			log.Warn("dalogd reopen does not work, a HUP signal does", "err", err)
 		}

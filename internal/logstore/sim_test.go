@@ -36,7 +36,7 @@ func simEpisodes(t testing.TB) int {
 	if testing.Short() {
 		return 200
 	}
-	return 2000
+	return 1000
 }
 
 // TestSimulation drives the Store step by step on a file system that is killed
