@@ -31,10 +31,12 @@ type flags struct {
 	KeepBlank  bool         `group:"What" help:"Send empty lines too."`
 	MaxLine    cli.ByteSize `group:"What" placeholder:"SIZE" default:"1MiB" help:"Longer lines, and those that do not fit into one message (64 KiB), are sent in several pieces, with marks."`
 
+	OldDir      []string     `group:"What" placeholder:"DIR" help:"A folder that rotated files are put into (logrotate's olddir), relative to that of the file. Needed only where files may come, be rotated and be moved there while dalogfwd does not run: what it has begun to read it finds in folders beside the file by itself. Repeatable."`
 	HoldDeleted cli.ByteSize `group:"What" placeholder:"SIZE" default:"1GiB" help:"How much deleted files may take on the disk that are held open because they are not delivered. Beyond it the oldest are given up, which is told and counted."`
 
 	StateDir string `group:"State" placeholder:"DIR" default:"/var/lib/dalogfwd" help:"Folder of the positions up to which each file is delivered. Keep it over restarts: without it all files are sent again."`
 
+	metricsFlags
 	cli.Base
 
 	Run struct{} `cmd:"" default:"withargs" help:"Follow and deliver. This is what dalogfwd does without a command."`
@@ -110,6 +112,7 @@ func (f *flags) config(env cli.Environment) (forwarder.Config, error) {
 		MaxLine:   int(f.MaxLine),
 
 		HoldDeleted: int64(f.HoldDeleted),
+		OldDirs:     f.OldDir,
 		Files:       docassembleFiles(),
 	}
 	if f.TLS || f.TLSCA != "" || f.TLSCert != "" || f.TLSKey != "" || f.TLSName != "" {

@@ -51,6 +51,8 @@ type Config struct {
 	FailBack time.Duration
 	// RotateWait: see tail.Config.
 	RotateWait time.Duration
+	// OldDirs are folders that rotated files are put into, see tail.Config.
+	OldDirs []string
 	// HoldDeleted is how many bytes of deleted files that are not delivered may be
 	// held open; beyond it the oldest are given up. Default 1 GiB.
 	HoldDeleted int64

@@ -69,6 +69,7 @@ func Open(cfg Config) (*Forwarder, error) {
 		TempDir:    f.cfg.StateDir,
 
 		HoldDeleted: f.cfg.HoldDeleted,
+		OldDirs:     f.cfg.OldDirs,
 		Memory:      f.registry,
 		Notify:      f.tell,
 	})

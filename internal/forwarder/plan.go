@@ -49,7 +49,7 @@ func MakePlan(cfg Config) (Plan, error) {
 		patterns[i] = f.Pattern
 	}
 	t := tail.New(tail.Config{
-		Patterns: patterns, FromEnd: cfg.FromEnd, RotateWait: time.Hour, Memory: memory, NoHints: true,
+		Patterns: patterns, FromEnd: cfg.FromEnd, OldDirs: cfg.OldDirs, RotateWait: time.Hour, Memory: memory, NoHints: true,
 		Notify: func(e tail.Event) {
 			if e.Kind == tail.FileMissed || e.Kind == tail.FileTruncated || e.Kind == tail.CopyFound {
 				plan.Notes = append(plan.Notes, note(e))

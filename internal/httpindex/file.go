@@ -58,13 +58,21 @@ func (h *Handler) file(w http.ResponseWriter, r *http.Request) int {
 	if err != nil {
 		return fail(w, http.StatusBadRequest, err.Error())
 	}
+	follow, err := parseFollow(values)
+	if err != nil {
+		return fail(w, http.StatusBadRequest, err.Error())
+	}
+	if follow {
+		return h.follow(w, r, []string{name}, values)
+	}
+	values.Del("follow")
 	q, plain, err := parseFileQuery(values)
 	if err != nil {
 		return fail(w, http.StatusBadRequest, err.Error())
 	}
 	switch {
 	case !plain:
-		return h.find(w, r, name, values)
+		return coded(func(w http.ResponseWriter, r *http.Request) int { return h.find(w, r, name, values) })(w, r)
 	case q.lines > 0:
 		return h.lastLines(w, r, name, q)
 	}

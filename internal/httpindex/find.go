@@ -24,7 +24,7 @@ const (
 // Parameters of a page that shows lines, and of a file.
 var (
 	showNames = []string{"n", "limit", "direction", "context", "before", "after", "events", "format", "cut"}
-	fileNames = slices.Concat([]string{"n", "download"}, showNames[1:], []string{"from", "to"}, filterNames)
+	fileNames = slices.Concat([]string{"n", "download"}, showNames[1:], []string{"from", "to", "follow"}, filterNames)
 )
 
 // A search is what lines are asked for and how they are shown.
@@ -132,6 +132,7 @@ func (h *Handler) find(w http.ResponseWriter, r *http.Request, name string, valu
 		return http.StatusOK
 	}
 	out := newStream(w)
+	defer out.abandon()
 	lines := newLineWriter(&q, now)
 	if q.json {
 		_ = out.append(func(buf []byte) []byte {

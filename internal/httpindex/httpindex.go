@@ -3,6 +3,7 @@ package httpindex
 import (
 	"log/slog"
 	"net/http"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -49,6 +50,13 @@ type Handler struct {
 	limits   Limits
 	rhythms  rhythms
 	searches chan struct{} // has a token for each search under way
+	archives chan struct{} // and for each archive
+
+	tails     tails
+	followers followers
+	pace      pace
+	stop      chan struct{} // closed when the server stops
+	stopOnce  sync.Once
 }
 
 // New makes the handler.
@@ -63,11 +71,27 @@ func New(cfg Config) *Handler {
 	}
 	h.limits = cfg.Limits.withDefaults()
 	h.searches = make(chan struct{}, h.limits.Searches)
+	h.archives = make(chan struct{}, maxAtOnce)
+	h.tails.logs = h.everything
+	h.stop = make(chan struct{})
 	h.routes = h.newRouter()
 	return h
 }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.routes.ServeHTTP(w, r) }
+
+// Stop ends answers that would go on for ever. Their clients come back and go
+// on where they were.
+func (h *Handler) Stop() { h.stopOnce.Do(func() { close(h.stop) }) }
+
+func (h *Handler) stopping() bool {
+	select {
+	case <-h.stop:
+		return true
+	default:
+		return false
+	}
+}
 
 // Describe implements [prometheus.Collector].
 func (h *Handler) Describe(ch chan<- *prometheus.Desc) { h.metrics.describe(ch) }

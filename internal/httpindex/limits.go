@@ -15,6 +15,9 @@ type Limits struct {
 	Wait     time.Duration // for one's turn; default 2 s
 	Scan     int64         // bytes that one search looks through; default 64 GiB
 	Time     time.Duration // that it takes; default 30 s
+
+	Followers       int // of log files at one time; default 200
+	FollowersOfPeer int // of them, those of one address; default 20
 }
 
 func (l Limits) withDefaults() Limits {
@@ -29,6 +32,12 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.Time <= 0 {
 		l.Time = 30 * time.Second
+	}
+	if l.Followers <= 0 {
+		l.Followers = 200
+	}
+	if l.FollowersOfPeer <= 0 {
+		l.FollowersOfPeer = 20
 	}
 	return l
 }

@@ -8,9 +8,11 @@ import (
 //
 //	dalogd_http_requests_total{route,class}  requests answered, by page and status class ("2xx")
 //	dalogd_http_incomplete_total             file answers that ended before their last byte: the client left, or the file was cut
+//	dalogd_http_follow_gaps_total            stretches that were not sent to clients that follow: they were too slow, or it had expired
 type metrics struct {
 	requests   *prometheus.CounterVec
 	incomplete prometheus.Counter
+	gaps       prometheus.Counter
 }
 
 func newMetrics() *metrics {
@@ -22,6 +24,10 @@ func newMetrics() *metrics {
 		incomplete: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "dalogd_http_incomplete_total",
 			Help: "File answers that ended before their last byte: the client left, or the file was cut meanwhile.",
+		}),
+		gaps: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "dalogd_http_follow_gaps_total",
+			Help: "Stretches of log files that were not sent to clients that follow them.",
 		}),
 	}
 }
@@ -43,9 +49,11 @@ func (c *routeCounters) count(status int) { c[status/100-2].Inc() }
 func (m *metrics) describe(ch chan<- *prometheus.Desc) {
 	m.requests.Describe(ch)
 	m.incomplete.Describe(ch)
+	m.gaps.Describe(ch)
 }
 
 func (m *metrics) collect(ch chan<- prometheus.Metric) {
 	m.requests.Collect(ch)
 	m.incomplete.Collect(ch)
+	m.gaps.Collect(ch)
 }

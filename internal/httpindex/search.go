@@ -14,7 +14,7 @@ import (
 	"github.com/dalog-project/dalog/internal/logstore"
 )
 
-var searchNames = slices.Concat([]string{"file", "cursor"}, showNames, filterNames)
+var searchNames = slices.Concat([]string{"file", "cursor", "follow"}, showNames, filterNames)
 
 // A place in several files is written NAME=OFFSET,NAME=OFFSET.
 type cursor map[string]int64
@@ -108,6 +108,17 @@ func (h *Handler) search(w http.ResponseWriter, r *http.Request) int {
 	if err != nil {
 		return fail(w, http.StatusBadRequest, err.Error())
 	}
+	follow, err := parseFollow(values)
+	if err != nil {
+		return fail(w, http.StatusBadRequest, err.Error())
+	}
+	if follow {
+		names, err := parseNames(values, "file")
+		if err != nil {
+			return fail(w, http.StatusBadRequest, err.Error())
+		}
+		return h.follow(w, r, names, values)
+	}
 	json, err := wantsJSON(values, r)
 	if err != nil {
 		return fail(w, http.StatusBadRequest, err.Error())
@@ -156,6 +167,7 @@ func (h *Handler) search(w http.ResponseWriter, r *http.Request) int {
 		return http.StatusOK
 	}
 	out := newStream(w)
+	defer out.abandon()
 	lines := newLineWriter(&q, now)
 	if q.json {
 		_ = out.append(func(buf []byte) []byte {

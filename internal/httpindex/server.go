@@ -17,9 +17,10 @@ const (
 )
 
 // NewServer makes the server for h with the limits that keep slow and hostile
-// peers from holding connections. It can serve several listeners at once.
+// peers from holding connections. It can serve several listeners at once. When
+// it is shut down, it calls h's method Stop, if it has one.
 func NewServer(h http.Handler, log *slog.Logger) *http.Server {
-	return &http.Server{
+	server := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
@@ -28,6 +29,10 @@ func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams, SendPingTimeout: idleTimeout / 2, PingTimeout: headerTimeout, WriteByteTimeout: answerTimeout},
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
+	if stopper, ok := h.(interface{ Stop() }); ok {
+		server.RegisterOnShutdown(stopper.Stop)
+	}
+	return server
 }
 
 // allowTime sets the deadline for sending size bytes as the answer on w.

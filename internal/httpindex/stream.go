@@ -23,7 +23,6 @@ type stream struct {
 
 	mu    sync.Mutex // protects what follows
 	buf   []byte
-	sent  int64
 	timer *time.Timer
 	err   error // of sending: the client has gone
 	ended bool
@@ -72,8 +71,7 @@ func (s *stream) send() error {
 	}
 	// The error says that w has no connection beneath it, as in tests.
 	_ = s.control.SetWriteDeadline(time.Now().Add(answerTimeout))
-	n, err := s.w.Write(s.buf)
-	s.sent += int64(n)
+	_, err := s.w.Write(s.buf)
 	if cap(s.buf) > 4*streamBuffer {
 		s.buf = make([]byte, 0, streamBuffer)
 	}
@@ -93,11 +91,35 @@ func (s *stream) flush() error {
 	return s.err
 }
 
-// size is how much was given to the stream.
-func (s *stream) size() int64 {
+// flushNow sends everything to the client. Until the next call there is no
+// deadline.
+func (s *stream) flushNow() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.sent + int64(len(s.buf))
+	if s.err != nil {
+		return s.err
+	}
+	err := s.flush()
+	_ = s.control.SetWriteDeadline(time.Time{})
+	return err
+}
+
+// failed is why nothing can be sent any more.
+func (s *stream) failed() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// abandon keeps what waits from being sent, unless close was called. It must
+// come before the handler returns or panics: w is not to be used afterwards.
+func (s *stream) abandon() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
+	if s.timer != nil {
+		s.timer.Stop()
+	}
 }
 
 // close sends the rest.

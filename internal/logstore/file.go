@@ -102,8 +102,9 @@ var errHardLinked = errors.New("the file has further names (hard links)")
 type view struct {
 	mu      sync.Mutex
 	writing bool
-	inode   uint64 // of the file written to
-	end     int64  // its size before the write
+	inode   uint64        // of the file written to
+	end     int64         // its size before the write
+	grown   chan struct{} // closed after the next write; nil = nobody waits
 }
 
 // begin takes the size of the open file, and ends what readers see there.
@@ -121,8 +122,12 @@ func (v *view) begin(f vfs.File) (vfs.Info, error) {
 // done shows readers the whole file again.
 func (v *view) done() {
 	v.mu.Lock()
+	defer v.mu.Unlock()
 	v.writing = false
-	v.mu.Unlock()
+	if v.grown != nil {
+		close(v.grown)
+		v.grown = nil
+	}
 }
 
 // stat calls stat and cuts the size back to what may be shown. Sizes seen so

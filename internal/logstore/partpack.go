@@ -50,8 +50,8 @@ func (s *Store) pack(ctx context.Context, name string, part logPart) error {
 	if err := logs.SyncDir(partsDir(name)); err != nil {
 		return err
 	}
-	s.count.packed.Add(1)
 	s.parts.discard(partPath(name, part.offset, plainSuffix))
+	s.count.packed.Add(1)
 	return nil
 }
 

@@ -378,6 +378,24 @@ func (t *Text) read(i int, from, to int64, b *block) error {
 	return nil
 }
 
+// LineFrom is the offset of the first line that begins at off or behind it; the
+// end where none does.
+func (t *Text) LineFrom(off int64) (int64, error) {
+	var b block
+	for i := t.find(off); i < len(t.sections); i++ {
+		sec := t.sections[i]
+		for off = max(off, sec.start); off < sec.end; off += smallBlock {
+			if err := t.read(i, off, min(off+smallBlock, sec.end), &b); err != nil {
+				return 0, err
+			}
+			if len(b.text) > 0 {
+				return b.offset, nil
+			}
+		}
+	}
+	return t.End(), nil
+}
+
 func readFull(r io.ReaderAt, p []byte, off int64) error {
 	n, err := r.ReadAt(p, off)
 	if n == len(p) {

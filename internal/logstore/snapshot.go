@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"sync/atomic"
 	"time"
 
 	"github.com/dalog-project/dalog/internal/vfs"
@@ -22,9 +23,11 @@ type Snapshot struct {
 	ModTime time.Time
 	Start   int64 // as in FileInfo
 
-	etag string
-	file vfs.File
-	text io.ReaderAt // file, or what it unpacks to
+	etag  string
+	inode uint64 // 0 for a part
+	file  vfs.File
+	users *atomic.Int32 // snapshots that share file; nil = this one alone
+	text  io.ReaderAt   // file, or what it unpacks to
 }
 
 // notText are the endings of names whose files are no text, and are given
@@ -84,9 +87,35 @@ func (s *Store) snapshot(name string, f vfs.File) (*Snapshot, error) {
 		return nil, err
 	}
 	return &Snapshot{
-		Name: name, Size: size, ModTime: info.ModTime, Start: start, file: f, text: f,
-		etag: fmt.Sprintf(`"%x-%x-%x-%x"`, id.Inode, id.Birth, size, info.ModTime.UnixNano()),
+		Name: name, Size: size, ModTime: info.ModTime, Start: start, file: f, text: f, inode: info.Inode,
+		etag: fileTag(id, size, info.ModTime),
 	}, nil
+}
+
+func fileTag(id vfs.Identity, size int64, modified time.Time) string {
+	return fmt.Sprintf(`"%x-%x-%x-%x"`, id.Inode, id.Birth, size, modified.UnixNano())
+}
+
+// grown is the same file with more of it. Both are to be closed.
+func (sn *Snapshot) grown(size int64, modified time.Time) *Snapshot {
+	if sn.users == nil {
+		sn.users = new(atomic.Int32)
+		sn.users.Store(1)
+	}
+	sn.users.Add(1)
+	more := *sn
+	more.Size, more.ModTime = size, modified
+	if id, err := sn.file.Identity(); err == nil {
+		more.etag = fileTag(id, size, modified)
+	}
+	return &more
+}
+
+// sameFile tells whether both are of one file on the disk.
+func (sn *Snapshot) sameFile(other *Snapshot) bool {
+	a, err1 := sn.file.Identity()
+	b, err2 := other.file.Identity()
+	return err1 == nil && err2 == nil && a == b
 }
 
 // openPart opens the closed part that is shown under this name. parts.turn is
@@ -195,4 +224,9 @@ func (sn *Snapshot) ReadAt(p []byte, off int64) (int, error) {
 }
 
 // Close closes the file.
-func (sn *Snapshot) Close() error { return sn.file.Close() }
+func (sn *Snapshot) Close() error {
+	if sn.users != nil && sn.users.Add(-1) > 0 {
+		return nil
+	}
+	return sn.file.Close()
+}

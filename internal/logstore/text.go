@@ -122,6 +122,20 @@ func (t *Text) ActiveStart() int64 {
 	return t.active.Start
 }
 
+// Reach is the stretch of text around or behind off without a gap in it: from
+// off, or the next offset that is there, to the gap or the end.
+func (t *Text) Reach(off int64) (from, to int64) {
+	i := t.find(off)
+	if i == len(t.sections) {
+		return t.End(), t.End()
+	}
+	from = max(off, t.sections[i].start)
+	for i+1 < len(t.sections) && t.sections[i+1].start == t.sections[i].end {
+		i++
+	}
+	return from, t.sections[i].end
+}
+
 // find is the section that has the byte at off, or the first one behind it, or
 // the number of sections.
 func (t *Text) find(off int64) int {
