@@ -46,7 +46,9 @@ func TestTracebacksOfTwoHosts(t *testing.T) {
 		t.Cleanup(func() { f.Close() })
 		writers.Go(func() {
 			for n := range tracebacks {
-				for _, line := range lines(host, n) {
+				event := lines(host, n)
+				event[1] = event[0] + "\n" + event[1] // nothing in the first line tells that more will come
+				for _, line := range event[1:] {
 					if _, err := fmt.Fprintln(f, line); err != nil {
 						t.Error(err)
 						return
