@@ -54,6 +54,7 @@ func (c *courier) opening(o *order, a *reply) error {
 	switch a.code {
 	case delivery.CodeOK:
 	case delivery.CodeLater:
+		c.begun = -1 // all that is not claimed is asked for again
 		c.wait()
 		return nil
 	default:

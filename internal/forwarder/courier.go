@@ -45,6 +45,7 @@ type courier struct {
 	retryAt time.Time // the server has asked for that much patience
 	patient time.Duration
 	out     []byte
+	begun   int             // sources of the tailer that were claimed, or are to be
 	blocked map[string]bool // paths of which nothing more is sent for now
 
 	opened bool        // not the first session of this process
