@@ -43,7 +43,7 @@ e2e: peers ## only the tests with real processes and real peers
 # them the simulation comes first. No test takes longer than BUDGET.
 BUDGET ?= 4m
 fault: peers ## kill, power loss, full and failing disks, rotation, copies: all rounds, an hour
-	$(if $(ARGS),,DALOG_EPISODES=100000 $(GO) test -count=1 -v -timeout 1h -run '^TestSimulation$$' ./internal/logstore)
+	$(if $(ARGS),,DALOG_EPISODES=100000 $(GO) test -count=1 -v -timeout 1h -run '^TestSimulation$$|^TestBitRot$$' ./internal/logstore)
 	$(GO) test -count=1 -v -parallel 4 -timeout 3h ./internal/e2e/fault $(ARGS) -full -budget $(BUDGET)
 
 mutants: peers ## make mistakes on purpose, each of which a test must notice
