@@ -202,3 +202,29 @@ func oneOf(list []string, b []byte) bool {
 	}
 	return false
 }
+
+// find appends the lines of text that are wanted.
+func (m *matcher) find(text []byte, spans []span) []span {
+	for at := 0; at < len(text); {
+		start := at
+		if m.needle != nil {
+			i := m.needle.index(text[at:])
+			if i < 0 {
+				break
+			}
+			start = at + bytes.LastIndexByte(text[at:at+i], '\n') + 1
+			at += i
+		}
+		end := bytes.IndexByte(text[at:], '\n')
+		if end < 0 {
+			end = len(text)
+		} else {
+			end += at
+		}
+		if m.match(text, start, end) {
+			spans = append(spans, span{start, end})
+		}
+		at = end + 1
+	}
+	return spans
+}
