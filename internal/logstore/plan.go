@@ -85,7 +85,12 @@ func (p *planner) enter(i int, all stretch) {
 		return
 	}
 	p.planned, p.section = true, i
-	p.left = append(p.left[:0], all)
+	p.left = p.left[:0]
+	if part := p.s.t.sections[i].part; part.packed && p.s.filter.selective() {
+		p.left = p.s.filter.stretches(p.s.t.store, p.s.t.Name, part, all, p.left)
+		return
+	}
+	p.left = append(p.left, all)
 }
 
 // cut moves a border between two blocks, which is within [low, high] of section

@@ -2,6 +2,7 @@ package logstore
 
 import (
 	"bytes"
+	"sync"
 	"time"
 
 	"github.com/dalog-project/dalog/internal/syslog"
@@ -52,6 +53,10 @@ type filter struct {
 	timed        bool
 	columns      bool     // more than the patterns is asked for
 	needle       *Pattern // has a literal that each hit contains; nil = there is none
+	grams        []uint32 // of the literals that each hit contains, see winnow
+
+	reading sync.Mutex // protects filters
+	filters []byte     // of the summary at hand
 }
 
 func newFilter(q *Query) *filter {
@@ -68,6 +73,7 @@ func newFilter(q *Query) *filter {
 	f.columns = f.timed || len(q.Hosts) > 0 || len(q.Programs) > 0 || q.Level > LevelNone
 	if !q.Invert {
 		for _, p := range q.Grep {
+			f.grams = winnow(p.literal, f.grams)
 			if len(p.literal) > 0 && (f.needle == nil || len(p.literal) > len(f.needle.literal)) {
 				f.needle = p
 			}
