@@ -57,6 +57,7 @@ func (s *Store) startKeeper() (stop func()) {
 		// its low priority.
 		runtime.LockOSThread()
 		lowPriority()
+		s.sweepSummaries()
 		tick := time.NewTicker(keepEvery)
 		defer tick.Stop()
 		for {
@@ -67,6 +68,7 @@ func (s *Store) startKeeper() (stop func()) {
 				if err := s.parts.scan(); err != nil {
 					s.log.Error("closed parts of log files cannot be listed", "error", err)
 				}
+				s.sweepSummaries()
 			case <-s.keeper.wake:
 			case <-ctx.Done():
 				return

@@ -32,7 +32,7 @@ func parsePartName(s string) (offset int64, suffix string, ok bool) {
 	}
 	v, err := strconv.ParseUint(s[:20], 10, 63)
 	suffix = s[20:]
-	return int64(v), suffix, err == nil && (suffix == plainSuffix || suffix == packedSuffix || suffix == draftSuffix || suffix == summarySuffix || suffix == summarySuffix+".tmp")
+	return int64(v), suffix, err == nil && (suffix == plainSuffix || suffix == packedSuffix || suffix == draftSuffix)
 }
 
 // splitNumber takes apart NAME.7.

@@ -204,7 +204,7 @@ func (p *parts) mark(name string, l *partList, base int64) error {
 func (p *parts) remove(name string, part logPart) error {
 	p.turn.Lock()
 	defer p.turn.Unlock()
-	for _, suffix := range []string{plainSuffix, packedSuffix, summarySuffix} {
+	for _, suffix := range []string{plainSuffix, packedSuffix} {
 		if err := p.fs.Remove(partPath(name, part.offset, suffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

@@ -63,13 +63,6 @@ func (p *parts) scanFile(name string) error {
 			p.discard(partPath(name, offset, suffix)) // of a compression that was interrupted
 			continue
 		}
-		if suffix == summarySuffix || suffix == summarySuffix+".tmp" {
-			// It comes behind its part.
-			if n := len(l.parts); suffix != summarySuffix || n == 0 || l.parts[n-1].offset != offset {
-				p.discard(partPath(name, offset, suffix))
-			}
-			continue
-		}
 		part := logPart{offset: offset, packed: suffix == packedSuffix}
 		if n := len(l.parts); n > 0 && l.parts[n-1].offset == offset {
 			continue

@@ -243,10 +243,12 @@ func TestScanOfManyBlocks(t *testing.T) {
 		text, err := s.OpenText(p.name)
 		require.NoError(t, err)
 		defer text.Close()
+		s.summarize(t.Context())
+		require.Equal(t, packed, len(s.summaries.heads) == 3)
 		rapid.Check(t, func(r *rapid.T) {
 			q, patterns, excludes := drawQuery(r, p)
 			q.Before, q.After = min(q.Before, 1), min(q.After, 1)
-			for _, word := range []string{"rare", "uid=0+1", "web3 .*503", "Alpha"} {
+			for _, word := range []string{"rare", "uid=0+1", "web3 .*503", "Alpha", "a rare thing uid=0000000", "Task beta failed uid=needle", "web1 celery.7.: a rare thing"} {
 				if rapid.IntRange(0, 4).Draw(r, "word") == 0 {
 					pattern, err := NewPattern(word, false, false)
 					require.NoError(r, err)

@@ -3,6 +3,7 @@ package logstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -12,6 +13,8 @@ import (
 )
 
 const (
+	// summaryDir is below the state's folder. A summary is called NAME.OFFSET.sum.
+	summaryDir    = "summaries"
 	summarySuffix = ".sum"
 	// maxSummaryFrames bounds the memory for summaries: about 60 bytes a frame.
 	maxSummaryFrames = 400_000
@@ -61,7 +64,7 @@ func (c *summaries) forget(path string) {
 // summaryOf gives the summary of a compressed part, without its filters; nil
 // where there is none.
 func (s *Store) summaryOf(name string, part logPart) *summary {
-	path := partPath(name, part.offset, summarySuffix)
+	path := summaryPath(name, part.offset)
 	if sum, known := s.summaries.get(path); known && (sum == nil || sum.size == part.size && sum.disk == part.disk) {
 		return sum
 	}
@@ -71,7 +74,7 @@ func (s *Store) summaryOf(name string, part logPart) *summary {
 }
 
 func (s *Store) readSummary(path string, part logPart) *summary {
-	f, err := s.folder.fs.OpenFile(path, os.O_RDONLY, 0)
+	f, err := s.state.OpenFile(path, os.O_RDONLY, 0)
 	if err != nil {
 		return nil
 	}
@@ -101,7 +104,7 @@ func (s *Store) readSummary(path string, part logPart) *summary {
 // filters reads the filters of a summary into buf; nil where they cannot be
 // had. They begin at 0.
 func (s *Store) filters(name string, sum *summary, buf []byte) []byte {
-	f, err := s.folder.fs.OpenFile(partPath(name, sum.offset, summarySuffix), os.O_RDONLY, 0)
+	f, err := s.state.OpenFile(summaryPath(name, sum.offset), os.O_RDONLY, 0)
 	if err != nil {
 		return nil
 	}
@@ -179,13 +182,46 @@ func (s *Store) makeSummary(ctx context.Context, name string, part logPart) erro
 	return s.writeSummary(name, part, &sum.summary)
 }
 
-// writeSummary puts a summary beside its part. It need not be durable: what is
-// not whole is found by its checksums.
+func summaryPath(name string, offset int64) string {
+	return fmt.Sprintf("%s/%s.%020d%s", summaryDir, name, offset, summarySuffix)
+}
+
+// dropSummary removes a summary that is of no use any more.
+func (s *Store) dropSummary(path string) {
+	s.summaries.forget(path)
+	if err := s.state.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.log.Warn("a summary that is of no use any more cannot be removed", "file", path, "error", err)
+	}
+}
+
+// sweepSummaries removes those whose parts have gone.
+func (s *Store) sweepSummaries() {
+	entries, err := s.state.ReadDir(summaryDir)
+	if err != nil {
+		return // there are none
+	}
+	wanted := make(map[string]bool)
+	for name, parts := range s.parts.all() {
+		for _, part := range parts {
+			wanted[summaryPath(name, part.offset)] = true
+		}
+	}
+	for _, e := range entries {
+		if path := summaryDir + "/" + e.Name; !wanted[path] {
+			s.dropSummary(path)
+		}
+	}
+}
+
+// writeSummary writes a summary. It need not be durable: what is not whole is
+// found by its checksums.
 func (s *Store) writeSummary(name string, part logPart, sum *summary) error {
-	path, draft := partPath(name, part.offset, summarySuffix), partPath(name, part.offset, summarySuffix+".tmp")
-	logs := s.folder.fs
-	s.parts.discard(draft)
-	f, err := logs.OpenFile(draft, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	path, draft := summaryPath(name, part.offset), summaryPath(name, part.offset)+".tmp"
+	if err := s.state.Mkdir(summaryDir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	s.dropSummary(draft)
+	f, err := s.state.OpenFile(draft, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
@@ -198,7 +234,7 @@ func (s *Store) writeSummary(name string, part logPart, sum *summary) error {
 		err = s.placeSummary(name, part, draft, path)
 	}
 	if err != nil {
-		s.parts.discard(draft)
+		s.dropSummary(draft)
 		return err
 	}
 	sum.filters = nil
@@ -212,7 +248,7 @@ func (s *Store) placeSummary(name string, part logPart, draft, path string) erro
 	defer s.parts.turn.RUnlock()
 	if l := s.parts.files[name]; l != nil {
 		if i, ok := l.find(part.offset); ok && l.parts[i].disk == part.disk {
-			return s.folder.fs.Rename(draft, path)
+			return s.state.Rename(draft, path)
 		}
 	}
 	return fs.ErrNotExist
