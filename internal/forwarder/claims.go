@@ -185,6 +185,10 @@ func (c *courier) fork(l *lane, confirmed int64) {
 
 // drop forgets the parcels of a lane: they are read again.
 func (c *courier) drop(l *lane) {
+	if len(l.parcels) > 0 && l.again == nil {
+		number := l.parcels[0].number
+		l.again = &number
+	}
 	for _, p := range l.parcels {
 		c.raw -= p.end - p.start
 		c.held -= int64(len(p.body))

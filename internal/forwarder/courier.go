@@ -31,6 +31,7 @@ type courier struct {
 	lanes  map[delivery.SourceID]*lane
 	unsent []*parcel // in the order of reading
 	number uint64    // of the next parcel
+	moved  bool      // unsent is not in that order, because a parcel took the place of another
 	held   int64     // bytes of bodies
 	raw    int64     // bytes of the files in parcels
 	spare  [][]byte
@@ -193,14 +194,14 @@ func (c *courier) begin(client *relp.Client) {
 		if len(l.parcels) == 0 {
 			delete(c.lanes, id)
 		}
-		l.state, l.sent, l.flying, l.refused = unclaimed, 0, 0, false
+		l.state, l.sent, l.flying, l.refused, l.first, l.again = unclaimed, 0, 0, false, false, nil
 		c.unsent = append(c.unsent, l.parcels...)
 	}
 	c.sortUnsent()
 }
 
 func (c *courier) sortUnsent() {
-	slices.SortFunc(c.unsent, func(a, b *parcel) int { return cmp.Compare(a.number, b.number) })
+	slices.SortStableFunc(c.unsent, func(a, b *parcel) int { return cmp.Compare(a.number, b.number) })
 }
 
 // laneOf finds the lane of a source, or makes it.
@@ -238,6 +239,10 @@ func (c *courier) post() error {
 	if err := c.claimNew(); err != nil {
 		return err
 	}
+	if c.moved {
+		c.sortUnsent()
+		c.moved = false
+	}
 	kept := c.unsent[:0]
 	clear(c.blocked)
 	for i, p := range c.unsent {
@@ -247,7 +252,8 @@ func (c *courier) post() error {
 		}
 		// The files that a path has led to are sent one after the other.
 		path := l.source.Path
-		if l.state != claimed || l.refused || c.blocked[path] || l.sent >= len(l.parcels) || l.parcels[l.sent] != p || c.client.Free() < laneLimit {
+		if l.state != claimed || l.refused || c.blocked[path] || !c.mayGo(l) ||
+			l.sent >= len(l.parcels) || l.parcels[l.sent] != p || c.client.Free() < laneLimit {
 			c.blocked[path] = true
 			kept = append(kept, p)
 			continue

@@ -28,6 +28,9 @@ func (c *courier) pack(chunk *tail.Chunk) {
 			},
 		}
 		c.number++
+		if l.again != nil {
+			p.number, c.moved = *l.again, true
+		}
 		p.body, p.batch.Encoding = c.packer.AppendBody(c.buffer(), data[:n])
 		if n == len(data) {
 			p.after, p.position, p.batch.Cut = chunk.End.Tail, chunk.End, chunk.Cut()
