@@ -126,6 +126,9 @@ func (c *courier) goBack(l *lane, offset int64, anchor *uint32, confirmed int64)
 	position, err := c.p.tailer.Rewind(l.source, offset, anchor)
 	switch {
 	case err == nil:
+		if len(l.parcels) > 0 || offset != confirmed {
+			c.readLater(l)
+		}
 		c.drop(l)
 		if offset < confirmed {
 			c.p.stats.rewound.Add(uint64(confirmed - offset))
@@ -155,6 +158,19 @@ func (c *courier) goBack(l *lane, offset int64, anchor *uint32, confirmed int64)
 	}
 }
 
+// readLater has what was read of newer files of the same path read again, behind
+// what is read again of l.
+func (c *courier) readLater(l *lane) {
+	for _, m := range c.lanes {
+		if m == l || m.source.Path != l.source.Path || m.sent > 0 || len(m.parcels) == 0 {
+			continue
+		}
+		if _, err := c.p.tailer.Rewind(m.source, m.parcels[0].start, nil); err == nil {
+			c.drop(m)
+		}
+	}
+}
+
 // fork gives up the name of a source that is in use for other content, and goes
 // on under another one behind what is confirmed.
 func (c *courier) fork(l *lane, confirmed int64) {
@@ -169,6 +185,10 @@ func (c *courier) fork(l *lane, confirmed int64) {
 
 // drop forgets the parcels of a lane: they are read again.
 func (c *courier) drop(l *lane) {
+	if len(l.parcels) > 0 && l.again == nil {
+		number := l.parcels[0].number
+		l.again = &number
+	}
 	for _, p := range l.parcels {
 		c.raw -= p.end - p.start
 		c.held -= int64(len(p.body))

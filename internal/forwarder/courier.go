@@ -31,6 +31,7 @@ type courier struct {
 	lanes  map[delivery.SourceID]*lane
 	unsent []*parcel // in the order of reading
 	number uint64    // of the next parcel
+	moved  bool      // unsent is not in that order, because a parcel took the place of another
 	held   int64     // bytes of bodies
 	raw    int64     // bytes of the files in parcels
 	spare  [][]byte
@@ -45,6 +46,7 @@ type courier struct {
 	retryAt time.Time // the server has asked for that much patience
 	patient time.Duration
 	out     []byte
+	blocked map[string]bool // paths of which nothing more is sent for now
 
 	opened bool        // not the first session of this process
 	nonces [8][16]byte // of this process's last sessions
@@ -76,6 +78,7 @@ func newCourier(p *pump, a *agent) *courier {
 	return &courier{
 		p: p, agent: a, packer: delivery.NewPacker(), host: syslog.Field(p.cfg.Hostname, 255),
 		lanes: map[delivery.SourceID]*lane{}, arrived: make(chan struct{}, 1),
+		blocked: map[string]bool{},
 	}
 }
 
@@ -191,14 +194,14 @@ func (c *courier) begin(client *relp.Client) {
 		if len(l.parcels) == 0 {
 			delete(c.lanes, id)
 		}
-		l.state, l.sent, l.flying, l.refused = unclaimed, 0, 0, false
+		l.state, l.sent, l.flying, l.refused, l.first, l.again = unclaimed, 0, 0, false, false, nil
 		c.unsent = append(c.unsent, l.parcels...)
 	}
 	c.sortUnsent()
 }
 
 func (c *courier) sortUnsent() {
-	slices.SortFunc(c.unsent, func(a, b *parcel) int { return cmp.Compare(a.number, b.number) })
+	slices.SortStableFunc(c.unsent, func(a, b *parcel) int { return cmp.Compare(a.number, b.number) })
 }
 
 // laneOf finds the lane of a source, or makes it.
@@ -236,13 +239,23 @@ func (c *courier) post() error {
 	if err := c.claimNew(); err != nil {
 		return err
 	}
+	if c.moved {
+		c.sortUnsent()
+		c.moved = false
+	}
 	kept := c.unsent[:0]
+	clear(c.blocked)
 	for i, p := range c.unsent {
 		l := p.lane
-		if l.state != claimed || l.refused || l.sent >= len(l.parcels) || l.parcels[l.sent] != p || c.client.Free() < laneLimit {
-			if p.body != nil {
-				kept = append(kept, p)
-			}
+		if p.body == nil {
+			continue // confirmed or dropped meanwhile
+		}
+		// The files that a path has led to are sent one after the other.
+		path := l.source.Path
+		if l.state != claimed || l.refused || c.blocked[path] || !c.mayGo(l) ||
+			l.sent >= len(l.parcels) || l.parcels[l.sent] != p || c.client.Free() < laneLimit {
+			c.blocked[path] = true
+			kept = append(kept, p)
 			continue
 		}
 		if err := c.send(p); err != nil {

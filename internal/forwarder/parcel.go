@@ -28,6 +28,9 @@ func (c *courier) pack(chunk *tail.Chunk) {
 			},
 		}
 		c.number++
+		if l.again != nil {
+			p.number, c.moved = *l.again, true
+		}
 		p.body, p.batch.Encoding = c.packer.AppendBody(c.buffer(), data[:n])
 		if n == len(data) {
 			p.after, p.position, p.batch.Cut = chunk.End.Tail, chunk.End, chunk.Cut()
@@ -84,7 +87,12 @@ func (c *courier) trim(p *parcel, offset int64, anchor uint32) (ok bool) {
 		return false
 	}
 	n := int(offset - p.start)
-	if n < delivery.AnchorSize && p.start > 0 || delivery.Anchor(lines[:n]) != anchor {
+	if n >= delivery.AnchorSize || p.start == 0 {
+		ok = delivery.Anchor(lines[:n]) == anchor
+	} else {
+		ok = c.p.tailer.Fits(p.lane.source, offset, anchor)
+	}
+	if !ok {
 		return false
 	}
 	c.held -= int64(len(p.body))

@@ -9,6 +9,9 @@ var (
 	crash     = test{"./internal/logstore", "^TestCrashAtEveryCall$|^TestConfirmedSurvivesPowerLoss$"}
 	model     = test{"./internal/logstore", "^TestSimulation$"}
 	copies    = test{"./internal/logstore", "^TestCopiedState$"}
+	rotations = test{"./internal/logstore", "^TestCrashWhileRotating$"}
+	failures  = test{"./internal/logstore", "^TestFailureAtEveryCall$"}
+	memory    = test{"./internal/e2e/fault", "^TestPowerLossInMemoryMode$"}
 	relp      = test{"./internal/syslogsrv", "RELP"}
 )
 
@@ -47,6 +50,25 @@ var mutants = []mutant{
 	{"skip directory fsync", []edit{{"internal/wal/pool.go",
 		"err = p.fsys.SyncDir(\".\")",
 		"err = nil"}}, []test{log}},
+	{"skip directory fsync of the log folder", []edit{{"internal/logstore/folder.go",
+		"d.unsafe = d.fs.SyncDir(\".\")",
+		"d.unsafe = nil"}}, []test{crash, model}},
+	{"skip directory fsync of a rotation", []edit{{"internal/logstore/rotate.go",
+		"return errors.Join(s.folder.fs.SyncDir(partsDir(f.name)), s.folder.fs.SyncDir(\".\"))",
+		"return nil"}}, []test{rotations, model}},
+	{"skip fdatasync of the log files", []edit{{"internal/logstore/folder.go",
+		"if f.unsafe = f.handle.Datasync(); f.unsafe != nil {",
+		"if f.unsafe = nil; f.unsafe != nil {"}}, []test{crash, model}},
+	{"log forgotten before the checkpoint", []edit{{"internal/logstore/checkpoint.go",
+		"through := s.trimTo",
+		"through := s.journal.last"}}, []test{crash, model}},
+	{"memory trusted after a failed fdatasync", []edit{
+		{"internal/logstore/mend.go", "	return h.Forget()\n", "	return nil\n"},
+		{"internal/logstore/mend.go", "	if fix.found == 0 {\n", "	if true {\n"},
+	}, []test{failures}},
+	{"NUL left behind the log's end", []edit{{"internal/logstore/mend.go",
+		"	return isDamaged(h, at.from)\n",
+		"	return false, nil\n"}}, []test{model, memory}},
 	{"ack before commit", []edit{{"internal/logstore/commit.go",
 		"	g := s.gather(batches)\n	var err error\n",
 		"	g := s.gather(batches)\n	for _, b := range batches {\n		if b.committed != nil {\n			b.committed(nil)\n			b.committed = nil\n		}\n	}\n	var err error\n"}}, []test{crash, power}},

@@ -158,7 +158,7 @@ func eval[T any](b *tab, expression string) T {
 func (b *tab) wait(expression string) {
 	b.t.Helper()
 	deadline := time.Now().Add(patience)
-	for !eval[bool](b, "Boolean("+expression+")") {
+	for !eval[bool](b, "Promise.resolve("+expression+").then(Boolean)") {
 		if time.Now().After(deadline) {
 			b.t.Fatalf("waited in vain for %s\nthe page shows: %.1500s", expression, b.text())
 		}
@@ -238,4 +238,12 @@ func (b *tab) keepShot() {
 		return
 	}
 	b.t.Log("screenshot:", path)
+}
+
+// picture makes one of the pictures in docs/.
+func (b *tab) picture(name string) {
+	b.t.Helper()
+	root, err := peers.ModuleRoot()
+	require.NoError(b.t, err)
+	b.shot(filepath.Join(root, "docs", "page-"+name+".png"))
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
 )
 
@@ -65,7 +66,7 @@ func TestScrollingReachesEveryLine(t *testing.T) {
 	require.InDelta(t, before-2, number(t, eval[string](b, top)), 2)
 
 	// Anywhere by the rail, first and last line by keys.
-	b.run(chromedp.Evaluate[chromedp.Void](`document.querySelector("#rail").focus()`), chromedp.KeyEvent("\ue010")) // End: nothing moves
+	b.run(chromedp.Evaluate[chromedp.Void](`document.querySelector("#rail").focus()`), chromedp.KeyEvent(kb.End))
 	b.keys("g")
 	b.wait(`document.querySelector(".row .text").textContent.includes("line 0 ")`)
 	require.Equal(t, 0, number(t, eval[string](b, top))/40)
@@ -106,7 +107,10 @@ func TestLinkToALine(t *testing.T) {
 		s.send("web1", "app", "info", fmt.Sprintf("INFO line %d of the file", 5000+i))
 	}
 	s.flush()
-	b.wait(`fetch("/app.log?format=json&limit=1&from=` + url.QueryEscape(at) + `").then((a) => a.status === 410)`)
+	gone := `fetch("/app.log?format=json&limit=1&from=` + url.QueryEscape(at) + `").then((a) => a.status === 410)`
+	for deadline := time.Now().Add(3 * time.Minute); !eval[bool](b, gone); time.Sleep(time.Second) { // dalogd looks once a minute
+		require.True(t, time.Now().Before(deadline), "the part is still there")
+	}
 	b.open(link)
 	b.wait(`document.querySelector("#state[data-kind=failed]")`)
 	require.Contains(t, b.text(), "no longer kept")

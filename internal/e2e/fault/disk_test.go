@@ -69,11 +69,20 @@ func mounted(t *testing.T, args ...string) *disk {
 // folder is a folder on the disk for dalogd, which may run as another user.
 func (d *disk) folder(name string) string { return filepath.Join(d.dir, name) }
 
+// attach mounts it. What lost its power before may still be there, and answer
+// with EIO, as long as a mount namespace that was made meanwhile has it too.
 func (d *disk) attach() {
 	d.t.Helper()
-	out, err := exec.Command("mount", d.mount...).CombinedOutput()
-	require.NoError(d.t, err, "mount %v: %s", d.mount, out)
-	require.NoError(d.t, os.Chmod(d.dir, 0o755))
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		out, err := exec.Command("mount", d.mount...).CombinedOutput()
+		require.NoError(d.t, err, "mount %v: %s", d.mount, out)
+		if err = os.Chmod(d.dir, 0o755); errors.Is(err, unix.EIO) && time.Now().Before(deadline) {
+			require.NoError(d.t, d.unmount())
+			continue
+		}
+		require.NoError(d.t, err)
+		return
+	}
 }
 
 // writeByPage makes the loop device write one page at a time: Linux 6.18's takes

@@ -8,7 +8,7 @@ import { onSettings, set, settings } from "../lib/settings.js";
 import { timeIn } from "../lib/time.js";
 import { chips, rangeName, split } from "./chips.js";
 import { copy, copyClean } from "./clipboard.js";
-import { closeOutside, filesDialog, open, rangeDialog, settingsDialog } from "./dialogs.js";
+import { closers, filesDialog, open, rangeDialog, settingsDialog } from "./dialogs.js";
 import { edges, limitText, state as card } from "./edges.js";
 import { Follow } from "./follow.js";
 import { Histogram } from "./histogram.js";
@@ -54,7 +54,11 @@ const follow = new Follow({
     drawStatusSoon();
   },
   skip: (at) => win.restart(at),
-  gap: (gap) => say(`A gap: ${gap.reason || "some lines were left out"}. Scroll up to read them.`),
+  gap: (gap) => {
+    // What was left out is read when one scrolls up to it.
+    if (source.single && gap.to !== undefined) win.restart(String(gap.to));
+    say(`Some lines were left out here: ${gap.reason || "they came too fast"}. Scroll up to read what is kept of them.`);
+  },
   changed: () => drawFollow(),
 });
 const mover = new Mover(win, {
@@ -89,6 +93,7 @@ function change(changes, how = {}) {
     win.redrawAll();
     drawBar();
     if (state.mark) countMarks();
+    if (state.follow && !follow.on) startFollow();
     return;
   }
   show(anchor && !("at" in changes) && !("time" in changes) && !win.atEnd() ? anchor : null);
@@ -109,6 +114,7 @@ async function show(anchor = null) {
   const opened = await win.open(view, source.single && at ? { at } : time ? { time } : {});
   lines.removeAttribute("aria-busy");
   if (!opened) return;
+  performance.mark("lines-shown");
   byId("q").removeAttribute("aria-invalid");
   if (state.at) pointAt();
   else if (anchor) mover.select(win.rowOf(anchor.file, anchor.offset), false);
@@ -305,7 +311,7 @@ function freeze() {
 
 function drawFollow() {
   const button = byId("follow");
-  const names = { off: "Follow", connecting: "Connecting", live: "Following", waiting: `Connection lost, next try in ${follow.retryIn} s`, refused: "Not followed" };
+  const names = { off: "Follow", connecting: "Connecting", live: "Following", waiting: `${follow.reason ? `Not followed: ${follow.reason}` : "Connection lost"}, next try in ${follow.retryIn} s`, refused: "Not followed" };
   button.dataset.state = follow.frozen && follow.state === "live" ? "frozen" : follow.state;
   button.setAttribute("aria-pressed", String(follow.on));
   byId("follow-name").textContent = follow.frozen && follow.state === "live" ? "Held" : names[follow.state];
@@ -431,7 +437,7 @@ filesDialog(() => state, (files) => change({ ...blank(), files, q: state.q, rege
 rangeDialog(() => state, { range: (since, until) => change({ since, until, at: "", time: "" }, { keep: false }), go: goTo });
 settingsDialog(() => state, (context) => change({ context }));
 takeDialog(() => ({ source, time: currentLine()?.time || "" }), say);
-closeOutside();
+closers();
 copyClean(lines);
 mover.listen({ around: around, copyLine: (raw) => copyAndSay(raw, "Line"), link: copyLink, point: (line) => { point(line, true); copyAndSay(location.href, "Link to this line"); } });
 
