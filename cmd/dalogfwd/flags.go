@@ -37,6 +37,7 @@ type flags struct {
 	StateDir string `group:"State" placeholder:"DIR" default:"/var/lib/dalogfwd" help:"Folder of the positions up to which each file is delivered. Keep it over restarts: without it all files are sent again."`
 
 	metricsFlags
+	importFlags
 	cli.Base
 
 	Run struct{} `cmd:"" default:"withargs" help:"Follow and deliver. This is what dalogfwd does without a command."`
@@ -86,6 +87,9 @@ func parseFlags(args, environ []string, stdout, stderr io.Writer) (*flags, *cli.
 		return f, inv, err
 	}
 	f.command, _, _ = strings.Cut(inv.Command, " ")
+	if f.command == "import" { // which needs no settings
+		return f, inv, nil
+	}
 	return f, inv, inv.Locate(f.check())
 }
 

@@ -30,6 +30,8 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	case err != nil:
 		err = &cli.ExitError{Code: cli.ExitUsage, Err: inv.All(err)}
 	case inv.Done:
+	case f.command == "import":
+		err = importConfig(os.Stdin, stdout, f.Import.File)
 	case f.command == "plan":
 		err = showPlan(stdout, f, inv.Env, f.Plan.Output)
 	case f.command == "status":
