@@ -40,4 +40,5 @@ USER 33:33
 ENV DALOGD_READY_FILE=none
 VOLUME /usr/share/docassemble/log
 EXPOSE 514/tcp 514/udp 8080 8082
+HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["/bin/dalogd", "healthcheck"]
 ENTRYPOINT ["/bin/dalogd"]

@@ -6,7 +6,7 @@ VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo un
 GOBUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
 .DEFAULT_GOAL := help
-.PHONY: help build run peers check test smoke race e2e fault mutants browser fuzz bench bench-ingest bench-commit docker clean
+.PHONY: help build run peers check test smoke race e2e fault mutants browser fuzz bench bench-ingest bench-forward bench-commit bench-start dist packages-test image docker clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,9 +39,12 @@ e2e: peers ## only the tests with real processes and real peers
 	$(GO) test -count=1 $(E2E)
 
 # As root: mounts file systems of its own. Arguments in ARGS, for instance
-# ARGS='-run TestPowerLoss' or, behind -args, what a failed test says.
+# ARGS='-run TestPowerLoss' or, behind -args, what a failed test says; without
+# them the simulation comes first. No test takes longer than BUDGET.
+BUDGET ?= 4m
 fault: peers ## kill, power loss, full and failing disks, rotation, copies: all rounds, an hour
-	$(GO) test -count=1 -v -timeout 3h ./internal/e2e/fault $(ARGS) -full
+	$(if $(ARGS),,DALOG_EPISODES=100000 $(GO) test -count=1 -v -timeout 1h -run '^TestSimulation$$|^TestBitRot$$' ./internal/logstore)
+	$(GO) test -count=1 -v -parallel 4 -timeout 3h ./internal/e2e/fault $(ARGS) -full -budget $(BUDGET)
 
 mutants: peers ## make mistakes on purpose, each of which a test must notice
 	$(GO) run ./scripts/mutants $(ARGS)
@@ -69,12 +72,31 @@ bench: ## the benchmarks of all packages
 bench-ingest: build peers ## dalogd beside rsyslog and syslog-ng: rate, CPU, memory, losses
 	$(GO) run ./bench/ingest $(ARGS)
 
+# Arguments in ARGS, for instance ARGS='-n 200000 -rounds 1'.
+bench-forward: build peers ## dalogfwd beside rsyslog and syslog-ng: CPU and bytes a line, lines/s, memory
+	$(GO) run ./bench/forward $(ARGS)
+
 bench-commit: ## what a commit takes and writes, by number of files, on this disk
 	$(GO) test -run '^$$' -bench 'Commit$$' -benchtime 200x ./internal/logstore
+
+# The same checkout and version give the same bytes.
+dist: ## dist/: static binaries, archives, .deb and .rpm for amd64 and arm64, checksums
+	cd packaging && $(GO) run . -out ../dist -version $(VERSION) -time $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+
+# As root on Debian: debootstrap, buildah, supervisor, nginx and syslog-ng, in
+# folders of their own.
+packages-test: ## packages in a clean Debian, the image, the units, the docassemble kit; minutes
+	cd packaging && $(GO) vet ./... && $(GO) test -count=1 -timeout 30m -v $(ARGS) ./...
+
+image: dist ## the container image dalog:VERSION, by buildah, from dist/
+	buildah bud --isolation chroot --format docker --build-arg VERSION=$(VERSION) -t dalog:$(VERSION) -f packaging/image/Containerfile dist
+
+bench-start: ## how long a start takes: after a kill with 128 MiB to recover, and with 10,000 parts
+	$(GO) test -run '^$$' -bench 'Recovery|10000Parts/start' -benchtime 5x ./internal/logstore
 
 docker: ## the container image dalog:VERSION
 	docker build --build-arg VERSION=$(VERSION) -t dalog:$(VERSION) .
 
 clean: ## remove what building, trying and testing leave in the checkout
-	rm -rf bin .demo .cache
+	rm -rf bin dist .demo .cache
 	$(GO) clean -testcache

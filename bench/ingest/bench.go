@@ -113,7 +113,7 @@ func runOne(ctx context.Context, o options, l load, name string, p payload) (f f
 		if network == "udp" {
 			return sendUDP(ctx, sockets, p, l.rate)
 		}
-		return sendTCP(ctx, sockets, p.split(n))
+		return sendTCP(ctx, sockets, p.split(n), o.write)
 	})
 }
 

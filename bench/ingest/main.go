@@ -29,6 +29,7 @@ type options struct {
 	conns     []int
 	framings  []string
 	udpRates  []int
+	write     int
 	dalogd    string
 	dir       string
 }
@@ -55,6 +56,7 @@ func parseFlags(args []string) (options, error) {
 	conns := f.String("conns", "1,4,100", "numbers of TCP connections")
 	framings := f.String("framing", "octet,lf", "framings on TCP: octet (RFC 5424, counted), lf (RFC 5424 in lines), bsd (RFC 3164 in lines)")
 	rates := f.String("udp-rate", "50000,150000", "datagrams offered a second; empty leaves UDP out")
+	f.IntVar(&o.write, "write", 256<<10, "bytes a sender on TCP hands to the system at once; 250 is about a message")
 	f.StringVar(&o.dalogd, "dalogd", "bin/dalogd", "the dalogd to measure")
 	f.StringVar(&o.dir, "dir", "", "folder for the files; default: a temporary one")
 	if err := f.Parse(args); err != nil {
@@ -73,8 +75,8 @@ func parseFlags(args []string) (options, error) {
 	if o.udpRates, err = numbers(*rates); err != nil {
 		return o, fmt.Errorf("-udp-rate: %w", err)
 	}
-	if o.n < 1 || o.rounds < 1 {
-		return o, fmt.Errorf("-n and -rounds have to be at least 1")
+	if o.n < 1 || o.rounds < 1 || o.write < 1 {
+		return o, fmt.Errorf("-n, -rounds and -write have to be at least 1")
 	}
 	return o, nil
 }

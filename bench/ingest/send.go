@@ -9,8 +9,6 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-const writeSize = 256 << 10
-
 // dial opens n sockets to addr, or none.
 func dial(network, addr string, n int) (sockets []net.Conn, err error) {
 	for range n {
@@ -30,15 +28,16 @@ func closeAll(sockets []net.Conn) {
 	}
 }
 
-// sendTCP pushes each part over a connection of its own, as fast as the
-// receiver takes it, and returns when the receiver has closed them all.
-func sendTCP(ctx context.Context, conns []net.Conn, parts [][]byte) error {
+// sendTCP pushes each part over a connection of its own, size bytes at once, as
+// fast as the receiver takes them, and returns when the receiver has closed them
+// all.
+func sendTCP(ctx context.Context, conns []net.Conn, parts [][]byte, size int) error {
 	defer context.AfterFunc(ctx, func() { closeAll(conns) })()
 	var group errgroup.Group
 	for i, part := range parts {
 		group.Go(func() error {
 			for len(part) > 0 {
-				n := min(len(part), writeSize)
+				n := min(len(part), size)
 				if _, err := conns[i].Write(part[:n]); err != nil {
 					return err
 				}

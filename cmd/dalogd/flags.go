@@ -57,9 +57,21 @@ type flags struct {
 
 	Check struct{} `cmd:"" help:"Look for mistakes in the settings, without starting: each one is a line, and the exit code is 2."`
 
+	Status struct {
+		Output string `short:"o" enum:"text,json" default:"text" help:"'text' or 'json'."`
+	} `cmd:"" help:"Tell how the running dalogd is. The exit code is 0 when all is well, 1 when something deserves a look, and 2 when lines are not stored or none answers."`
+
+	Healthcheck struct {
+		Ready bool `help:"Fail also while it is not ready: see --ready-file."`
+	} `cmd:"" help:"Ask the running dalogd over HTTP whether it is well, for containers: exit code 0 or 1."`
+
 	Reopen struct {
 		Wait bool `help:"Return only when nothing more goes to files that were renamed or removed, and all of it is safe."`
 	} `cmd:"" help:"Have the running dalogd open its log files anew, as a HUP signal does. For logrotate's postrotate."`
+
+	Sources struct {
+		Output string `short:"o" enum:"text,json" default:"text" help:"'text' or 'json'."`
+	} `cmd:"" help:"List the files that dalogfwd sends to the running dalogd: from which byte to which each is stored, and what was left out."`
 
 	Inspect struct {
 		What string `arg:"" enum:"wal,checkpoint" help:"'wal' or 'checkpoint'."`
@@ -94,6 +106,7 @@ Examples:
 
   dalogd check --config /etc/dalog/dalogd.yaml
   dalogd inspect wal --log-dir /var/log/central
+  dalogd status
   dalogd reopen --wait
 
   dalogd --https :8443 --tls-cert cert.pem --tls-key key.pem --login-from any --users users

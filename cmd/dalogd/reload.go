@@ -37,6 +37,8 @@ type reloader struct {
 	certs         *syslogsrv.Certificates // nil: no TLS
 	guard         *access.Guard
 	web           *webListeners
+	configFile    string
+	begun         time.Time
 
 	mu       sync.Mutex
 	settings []cli.Setting // in force

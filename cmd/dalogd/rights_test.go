@@ -126,7 +126,7 @@ func TestBecomesUser(t *testing.T) {
 	d.signal(syscall.SIGKILL)
 	<-d.ended
 	again := startAsUser(t, dir)
-	require.Contains(t, again.err.String(), "new=false")
+	eventually(t, func() bool { return strings.Contains(again.err.String(), "new=false") }, "it knows the store")
 	again.signal(syscall.SIGTERM)
 	again.wantExit(cli.ExitOK)
 }

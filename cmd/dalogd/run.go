@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -23,7 +24,7 @@ import (
 	"github.com/dalog-project/dalog/internal/syslogsrv"
 )
 
-var _ syslogsrv.Sink = (*logstore.Store)(nil)
+var _ syslogsrv.Ledger = (*logstore.Store)(nil)
 
 // httpGrace is how long answers under way may take when dalogd stops.
 const httpGrace = 2 * time.Second
@@ -38,7 +39,13 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	case f.command == "check":
 		err = check(stdout, f, inv)
 	case f.command == "reopen":
-		err = askReopen(f.stateDir(), f.Reopen.Wait)
+		_, err = ask(f.stateDir(), "reopen", f.Reopen.Wait)
+	case f.command == "status":
+		err = printStatus(stdout, f)
+	case f.command == "healthcheck":
+		err = healthCheck(ctx, f)
+	case f.command == "sources":
+		err = printSources(stdout, f)
 	case f.command == "inspect":
 		err = inspect(stdout, f)
 	case f.command == "password":
@@ -48,7 +55,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	default:
 		log, level := f.Logger(stderr)
 		inv.Warn(log)
-		r := &reloader{args: args, environ: environ, log: log, level: level, service: cli.Service{Log: log}, settings: inv.Settings}
+		r := &reloader{args: args, environ: environ, log: log, level: level, service: cli.Service{Log: log}, settings: inv.Settings, configFile: inv.ConfigFile, begun: time.Now()}
 		err = serve(ctx, f, inv.Env, r)
 	}
 	return cli.Report(stderr, "dalogd", err)
@@ -140,9 +147,13 @@ func serve(ctx context.Context, f *flags, env cli.Environment, r *reloader) erro
 	serving := start(ctx, web.run(server))
 	receiving := start(ctx, func(ctx context.Context) error { return receiver.Run(ctx, store) })
 	controlling := start(ctx, func(ctx context.Context) error {
-		err := serveControl(ctx, f.stateDir(), log, func() error { return r.reload(ctx) })
+		err := serveControl(ctx, f.stateDir(), log, controls{
+			"reopen":  func() ([]byte, error) { return nil, r.reload(ctx) },
+			"status":  func() ([]byte, error) { return json.Marshal(r.status(f)) },
+			"sources": func() ([]byte, error) { return writeSources(receiver, store) },
+		})
 		if err != nil {
-			log.Warn("dalogd reopen does not work, a HUP signal does", "err", err)
+			log.Warn("dalogd reopen (a HUP signal does the same) and dalogd sources do not work", "err", err)
 		}
 		return nil
 	})

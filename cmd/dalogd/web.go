@@ -36,6 +36,7 @@ func (s *webSocket) kind() string {
 type webListeners struct {
 	log     *slog.Logger
 	wrap    func(net.Listener) net.Listener // who may connect, and how many
+	mu      sync.Mutex                      // protects Listener of the sockets
 	sockets []*webSocket
 }
 
@@ -79,6 +80,25 @@ func listenHTTP(f *flags, inherited []net.Listener, log *slog.Logger) (*webListe
 		}
 	}
 	return w, nil
+}
+
+// webStatus is one address with whether it is served.
+type webStatus struct {
+	what  string
+	bound bool
+}
+
+func (w *webListeners) status() (all []webStatus) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range w.sockets {
+		if s.Listener == nil {
+			all = append(all, webStatus{s.kind() + " " + s.addr, false})
+		} else {
+			all = append(all, webStatus{s.kind() + " " + s.Addr().String(), true})
+		}
+	}
+	return all
 }
 
 func (w *webListeners) close() {
@@ -143,6 +163,9 @@ func (w *webListeners) retry(ctx context.Context, s *webSocket) net.Listener {
 		}
 		l, err := net.Listen("tcp", s.addr)
 		if err == nil {
+			w.mu.Lock()
+			s.Listener = l
+			w.mu.Unlock()
 			w.log.Info("listening", "kind", s.kind(), "addr", l.Addr())
 			return l
 		}

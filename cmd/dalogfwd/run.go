@@ -30,6 +30,14 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	case err != nil:
 		err = &cli.ExitError{Code: cli.ExitUsage, Err: inv.All(err)}
 	case inv.Done:
+	case f.command == "import":
+		err = importConfig(os.Stdin, stdout, f.Import.File)
+	case f.command == "plan":
+		err = showPlan(stdout, f, inv.Env, f.Plan.Output)
+	case f.command == "status":
+		err = showStatus(stdout, f.StateDir, f.Status.Output, f.Status.MaxLag)
+	case f.command == "check":
+		err = check(stdout, f, inv)
 	default:
 		log, _ := f.Logger(stderr)
 		inv.Warn(log)
@@ -45,14 +53,33 @@ func forward(ctx context.Context, f *flags, env cli.Environment, signals <-chan 
 		return &cli.ExitError{Code: cli.ExitUsage, Err: err}
 	}
 	config.Log = log
+	metrics, err := listenMetrics(f)
+	if err != nil {
+		return err
+	}
 	fwd, err := forwarder.Open(config)
 	if err != nil {
+		if metrics != nil {
+			metrics.Close()
+		}
 		return startError(err, f.StateDir)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended := make(chan struct{})
 	defer close(ended)
+	asked, noMore := context.WithCancel(context.WithoutCancel(ctx))
+	control := make(chan struct{})
+	go func() {
+		defer close(control)
+		if err := serveControl(asked, f.StateDir, log, fwd.Status); err != nil {
+			log.Warn("'dalogfwd status' will get no answer", "error", err)
+		}
+	}()
+	defer func() {
+		noMore()
+		<-control
+	}()
 	go func() {
 		var begun time.Time
 		for {
@@ -72,6 +99,20 @@ func forward(ctx context.Context, f *flags, env cli.Environment, signals <-chan 
 			}
 		}
 	}()
+	if metrics != nil {
+		log.Info("listening", "kind", "http", "addr", metrics.Addr().String())
+		go serveMetrics(ctx, metrics, fwd, log)
+	}
+	service := cli.Service{Log: log}
+	watch, noWatch := context.WithCancel(context.WithoutCancel(ctx))
+	defer noWatch()
+	go func() {
+		if err := service.Watch(watch, func() { fwd.Stats() }); err != nil {
+			log.Warn("the service manager's watchdog is not served", "err", err)
+		}
+	}()
+	service.Ready("running")
+	defer context.AfterFunc(ctx, service.Stopping)()
 	log.Info("ready", "version", versionText(), "pid", os.Getpid(), "server", strings.Join(config.Servers, ","),
 		"protocol", config.Protocol, "hostname", config.Hostname, "files", len(config.Files), "state_dir", config.StateDir)
 	if err := fwd.Run(ctx); err != nil {

@@ -20,13 +20,18 @@ const (
 )
 
 // ExitError is a failure with its exit code; its text is one line that says
-// what to do next.
+// what to do next. Without Err all is said already.
 type ExitError struct {
 	Code int
 	Err  error
 }
 
-func (e *ExitError) Error() string { return e.Err.Error() }
+func (e *ExitError) Error() string {
+	if e.Err == nil {
+		return ""
+	}
+	return e.Err.Error()
+}
 func (e *ExitError) Unwrap() error { return e.Err }
 
 // ExitCode is the code for err; ExitInternal where it has none of its own.
@@ -44,7 +49,7 @@ func ExitCode(err error) int {
 // Report tells err on stderr, each of its lines with the program's name, and
 // returns the exit code.
 func Report(stderr io.Writer, program string, err error) int {
-	if err != nil {
+	if err != nil && err.Error() != "" {
 		for line := range strings.SplitSeq(err.Error(), "\n") {
 			fmt.Fprintf(stderr, "%s: %s\n", program, line)
 		}

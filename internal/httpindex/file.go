@@ -72,7 +72,7 @@ func (h *Handler) file(w http.ResponseWriter, r *http.Request) int {
 	}
 	switch {
 	case !plain:
-		return h.find(w, r, name, values)
+		return coded(func(w http.ResponseWriter, r *http.Request) int { return h.find(w, r, name, values) })(w, r)
 	case q.lines > 0:
 		return h.lastLines(w, r, name, q)
 	}

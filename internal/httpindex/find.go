@@ -132,6 +132,7 @@ func (h *Handler) find(w http.ResponseWriter, r *http.Request, name string, valu
 		return http.StatusOK
 	}
 	out := newStream(w)
+	defer out.abandon()
 	lines := newLineWriter(&q, now)
 	if q.json {
 		_ = out.append(func(buf []byte) []byte {

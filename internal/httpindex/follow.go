@@ -108,6 +108,7 @@ func (h *Handler) follow(w http.ResponseWriter, r *http.Request, names []string,
 		return http.StatusOK
 	}
 	f.out = newStream(w)
+	defer f.out.abandon()
 	if err := f.run(r.Context()); err != nil && r.Context().Err() == nil && f.out.failed() == nil {
 		h.log.Error("following ended: a file cannot be read", "url", r.URL.String(), "err", err)
 		panic(http.ErrAbortHandler)

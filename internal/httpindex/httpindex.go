@@ -50,6 +50,7 @@ type Handler struct {
 	limits   Limits
 	rhythms  rhythms
 	searches chan struct{} // has a token for each search under way
+	archives chan struct{} // and for each archive
 
 	tails     tails
 	followers followers
@@ -70,6 +71,7 @@ func New(cfg Config) *Handler {
 	}
 	h.limits = cfg.Limits.withDefaults()
 	h.searches = make(chan struct{}, h.limits.Searches)
+	h.archives = make(chan struct{}, maxAtOnce)
 	h.tails.logs = h.everything
 	h.stop = make(chan struct{})
 	h.routes = h.newRouter()

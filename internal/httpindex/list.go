@@ -42,7 +42,7 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request) int {
 	if !plainPath(r.URL) {
 		return fail(w, http.StatusBadRequest, "not a path of this server: "+quote(r.URL.Path)+" - GET / lists the files")
 	}
-	w.Header().Set("Vary", "Accept")
+	w.Header().Add("Vary", "Accept")
 	q, err := parseListQuery(r)
 	if err != nil {
 		return fail(w, http.StatusBadRequest, err.Error())

@@ -27,7 +27,7 @@ func (h *Handler) newRouter() http.Handler {
 		if h.cfg.Guard != nil {
 			r.Use(h.cfg.Guard.Handler)
 		}
-		list := h.page("list", h.list)
+		list := h.page("list", coded(h.list))
 		file := h.page("file", h.file)
 
 		// docassemble's Logs page, curl, browsers.
@@ -36,23 +36,28 @@ func (h *Handler) newRouter() http.Handler {
 		read(r, "/*", listOrFile(list, file))
 
 		// Lines of several files.
-		read(r, "/search", h.page("search", h.search))
-		read(r, "/histogram", h.page("histogram", h.histogram))
-		read(r, "/errors", h.page("errors", h.errors))
-		read(r, "/board", h.page("board", h.board))
+		read(r, "/search", h.page("search", coded(h.search)))
+		read(r, "/histogram", h.page("histogram", coded(h.histogram)))
+		read(r, "/errors", h.page("errors", coded(h.errors)))
+		read(r, "/board", h.page("board", coded(h.board)))
+		archive := h.page("archive", h.archive)
+		read(r, zipPath, archive)
+		read(r, tarPath, archive)
+
+		read(r, "/openapi.yaml", h.page("openapi", coded(h.openapi)))
 
 		// The pages of a person.
-		read(r, "/-/view", h.page("page", h.view))
-		read(r, "/-/plain", h.page("page", h.plain))
-		read(r, "/-/errors", h.page("page", h.errorsPage))
+		read(r, "/-/view", h.page("page", coded(h.view)))
+		read(r, "/-/plain", h.page("page", coded(h.plain)))
+		read(r, "/-/errors", h.page("page", coded(h.errorsPage)))
 
 		if h.cfg.Metrics != nil {
 			read(r, "/metrics", h.forAllRights(h.cfg.Metrics))
 		}
 
 		// What browsers and crawlers fetch besides.
-		read(r, assetsPath+"*", h.page("asset", h.pageAsset))
-		read(r, "/favicon.ico", h.page("asset", serveAsset(icon)))
+		read(r, assetsPath+"*", h.page("asset", coded(h.pageAsset)))
+		read(r, "/favicon.ico", h.page("asset", coded(serveAsset(icon))))
 		read(r, "/robots.txt", h.page("asset", serveAsset(robots)))
 	})
 	return r
@@ -65,6 +70,7 @@ func read(r chi.Router, pattern string, page http.Handler) {
 
 // reserved are the names at the top that are pages and never files.
 var reserved = map[string]bool{
+	"archive.zip": true, "archive.tar.zst": true, "openapi.yaml": true,
 	"search": true, "histogram": true, "errors": true, "board": true, "listlog": true, "healthz": true, "readyz": true, "metrics": true, "robots.txt": true, "favicon.ico": true,
 }
 

@@ -167,6 +167,7 @@ func (h *Handler) search(w http.ResponseWriter, r *http.Request) int {
 		return http.StatusOK
 	}
 	out := newStream(w)
+	defer out.abandon()
 	lines := newLineWriter(&q, now)
 	if q.json {
 		_ = out.append(func(buf []byte) []byte {

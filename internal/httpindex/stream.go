@@ -111,6 +111,17 @@ func (s *stream) failed() error {
 	return s.err
 }
 
+// abandon keeps what waits from being sent, unless close was called. It must
+// come before the handler returns or panics: w is not to be used afterwards.
+func (s *stream) abandon() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+}
+
 // close sends the rest.
 func (s *stream) close() error {
 	s.mu.Lock()

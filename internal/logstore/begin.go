@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"slices"
-	"time"
 
 	"github.com/dalog-project/dalog/internal/wal"
 )
@@ -138,25 +137,6 @@ func (s *Store) segmentSize() (int64, error) {
 type foreignState struct{ why string }
 
 func (e *foreignState) Error() string { return e.why }
-
-// setAside moves the state to a folder of its own.
-func (s *Store) setAside(why ...any) error {
-	dir := "aside-" + time.Now().UTC().Format("20060102T150405.000000000")
-	if err := s.state.Mkdir(dir, 0o700); err != nil {
-		return err
-	}
-	for _, name := range []string{walDir, checkpointName, checkpointOld, checkpointNew} {
-		if err := s.state.Rename(name, dir+"/"+name); ignoreMissing(err) != nil {
-			return err
-		}
-	}
-	if err := errors.Join(s.state.SyncDir(dir), s.state.SyncDir(".")); err != nil {
-		return err
-	}
-	s.log.Error("the state does not belong to the files of the log folder and is set aside; a new store begins behind what is there, and forwarders go on where they are",
-		append(why, "set_aside", dir)...)
-	return s.makeState()
-}
 
 // files are all files known, by name.
 func (r *router) files() []*logFile {

@@ -116,6 +116,23 @@ func TestCopiedState(t *testing.T) {
 	}
 }
 
+// Of the states set aside the newest ones are kept.
+func TestSetAsideIsBounded(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "log")
+	for i := range keepAside + 3 {
+		s, stop := runStore(t, Config{Dir: dir, segmentSize: 1 << 20})
+		send(t, s, 0, 1)
+		stop()
+		for _, name := range []string{checkpointName, checkpointOld} {
+			require.NoError(t, os.Remove(filepath.Join(dir, stateOf, name)))
+		}
+		aside, err := filepath.Glob(filepath.Join(dir, stateOf, asidePrefix+"*"))
+		require.NoError(t, err)
+		require.Len(t, aside, min(i, keepAside))
+	}
+}
+
 // send submits lines first to before last of the test's source.
 func send(t *testing.T, s *Store, first, last int) {
 	t.Helper()

@@ -86,6 +86,9 @@ var errShort = errors.New("the file became shorter meanwhile")
 // mend makes want part of the open file log, from at on.
 func (r *recovery) mend(log *logFile, at located, want []byte) error {
 	s := r.s
+	if err := reread(log.handle); err != nil {
+		return err
+	}
 	have, start, err := readEnd(log.handle, at.from)
 	if err != nil {
 		return err
@@ -147,6 +150,9 @@ func (r *recovery) mendElsewhere(f *redo, at located, want []byte) (rest []byte,
 		if damaged, err := isDamaged(h, at.elsewhereFrom); !damaged || err != nil {
 			return nil, err
 		}
+	}
+	if err := reread(h); err != nil {
+		return nil, err
 	}
 	have, start, err := readEnd(h, at.elsewhereFrom)
 	if err != nil {
@@ -226,9 +232,17 @@ func (r *recovery) fill(h vfs.File, name string, start int64, fix repair) error 
 	return nil
 }
 
-// rewrite writes what was found once more. If an fdatasync of the last run failed,
-// the kernel may have it in memory only, and take it for written: the next
-// fdatasync alone would succeed without a write.
+// reread lets the file be read from the disk. If an fdatasync of the last run
+// failed, the kernel may hold what it could not write, and take it for written.
+func reread(h vfs.File) error {
+	if err := h.Datasync(); err != nil {
+		return err
+	}
+	return h.Forget()
+}
+
+// rewrite writes what was found once more, in case it was not read from the disk
+// all the same: the next fdatasync alone would succeed without a write.
 func rewrite(h vfs.File, start int64, have []byte, fix repair) error {
 	if fix.found == 0 {
 		return nil

@@ -10,7 +10,7 @@ import (
 
 // The types of records in the write-ahead log. Numbers are unsigned varints as
 // in encoding/binary, checksums 4 bytes little endian, text and handles their
-// length and their bytes. docs/formats/record.md has the reasons.
+// length and their bytes. docs/formats/state.md has the reasons.
 //
 //	BATCH   sources {peer, id 16 bytes, from, to, anchor}*, extents {file, start, length}*, data
 //	FILE    file, name

@@ -415,7 +415,7 @@ func rotateUntilCrash(t *testing.T, d *vfstest.Disk, cfg Config, groups int) (co
 // part is left over, and none replaced.
 func TestCrashWhileRotating(t *testing.T) {
 	t.Parallel()
-	seeds := 8
+	seeds := max(3, simEpisodes(t)/1000)
 	if testing.Short() {
 		seeds = 1
 	}

@@ -23,7 +23,10 @@ import (
 	"github.com/dalog-project/dalog/internal/vfs/vfstest"
 )
 
-var simSeed = flag.Uint64("seed", 0, "run only the episode of this seed of the crash simulation")
+var (
+	simSeed  = flag.Uint64("seed", 0, "run only the episode of this seed of the crash simulation")
+	simFirst = flag.Uint64("first", 1, "the first seed of the crash simulation")
+)
 
 // simEpisodes is how many episodes a simulation runs: DALOG_EPISODES, by default
 // as many as take a few seconds.
@@ -36,7 +39,7 @@ func simEpisodes(t testing.TB) int {
 	if testing.Short() {
 		return 200
 	}
-	return 2000
+	return 1000
 }
 
 // TestSimulation drives the Store step by step on a file system that is killed
@@ -79,8 +82,8 @@ func TestSimulation(t *testing.T) {
 				return
 			}
 			n := simEpisodes(t)
-			for seed := 1; seed <= n; seed++ {
-				run(uint64(seed))
+			for seed := range uint64(n) {
+				run(*simFirst + seed)
 			}
 			t.Logf("%d episodes, %d crashes (%d in recovery), %d lines acknowledged, %d of others, %d checkpoints, %d rotations, %d fills",
 				n, total.crashes, total.inRecovery, total.acked, total.foreign, total.checkpoints, total.rotated, total.lost)

@@ -125,10 +125,14 @@ func Open(ctx context.Context, conn net.Conn, cfg ClientConfig) (*Client, error)
 	}
 	select {
 	case <-c.opened:
+	case <-c.done:
+	}
+	select {
+	case <-c.opened: // and may have ended since, which Done tells
 		if stop() {
 			return c, nil
 		}
-	case <-c.done:
+	default:
 	}
 	<-c.done
 	return nil, c.err

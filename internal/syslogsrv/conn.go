@@ -50,6 +50,8 @@ type conn struct {
 	share share  // of the memory for unfinished messages, taken by held
 	end   error  // why reading ended
 
+	gathering gathering
+
 	total atomic.Int64 // bytes read from the socket
 	owed  atomic.Int64 // what total must reach for everything sent before the stop to be read
 
@@ -145,8 +147,11 @@ func (c *conn) pump(fd uintptr) bool {
 			c.keep(c.process(data, false))
 		}
 		c.release()
-		if err == unix.EAGAIN {
-			return false
+		empty := err == unix.EAGAIN
+		if empty || err == nil && c.mayGather() && c.gathering.small(n) {
+			if err = c.await(int(fd), empty); err == nil {
+				return false
+			}
 		}
 		if err != nil && c.end == nil {
 			c.end = err
@@ -156,6 +161,26 @@ func (c *conn) pump(fd uintptr) bool {
 		}
 	}
 	return true
+}
+
+// mayGather tells whether input may come together before it is read. RELP clients
+// wait for acknowledgements, and would send less for it.
+func (c *conn) mayGather() bool {
+	return c.stage == framed && c.relp == nil && c.share.size == 0 && c.end == nil && !c.srv.stopping.begun.Load()
+}
+
+// await prepares the socket for waiting: until something comes, or for what comes
+// together in a pause. empty says that there was nothing to be read now.
+func (c *conn) await(fd int, empty bool) error {
+	g := &c.gathering
+	switch {
+	case !empty || g.on && g.found:
+		return g.pause(fd, c.nc)
+	case g.on:
+		c.arm()
+		return g.end(fd)
+	}
+	return nil
 }
 
 // mayStop tells whether a peer that sends on and on has had its due: all that
@@ -296,6 +321,10 @@ func (c *conn) onDeadline() {
 	case c.relp.isAnswered():
 		c.end = errAnswered
 		return
+	case c.gathering.on: // read what has come together
+		if draining {
+			c.raw.Control(func(fd uintptr) { c.gathering.end(int(fd)) })
+		}
 	case draining && (c.relp != nil || c.srv.stopping.expired() || !readable(c.nc.(syscall.Conn))):
 		c.end = errDrained
 		return

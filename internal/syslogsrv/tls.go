@@ -101,7 +101,12 @@ func (c *Certificates) load() error {
 	if err != nil {
 		return fmt.Errorf("load TLS certificate %s with key %s: %w", c.files.Cert, c.files.Key, err)
 	}
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}
+	cfg := &tls.Config{
+		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair},
+		// Senders of syslog do not read. With a ticket left unread, the system of a
+		// sender that closes resets the connection, and drops what it has not sent.
+		SessionTicketsDisabled: true,
+	}
 	if c.files.ClientCA != "" {
 		pem, err := os.ReadFile(c.files.ClientCA)
 		if err != nil {
@@ -158,6 +163,9 @@ func nameMatches(allowed, name string) bool {
 func (c *Certificates) ForReaders() *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
+		// Said here because an http.Server that serves plain listeners as well
+		// does not add it.
+		NextProtos: []string{"h2", "http/1.1"},
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 			return &c.current.Load().Certificates[0], nil
 		},

@@ -104,6 +104,12 @@ func (f *file) Datasync() error {
 	}))
 }
 
+func (f *file) Forget() error {
+	return f.fail("fadvise", f.control(func(fd int) error {
+		return unix.Fadvise(fd, 0, 0, unix.FADV_DONTNEED)
+	}))
+}
+
 func (f *file) Allocate(size int64) error {
 	err := f.control(func(fd int) error {
 		return ignoringEINTR(func() error { return unix.Fallocate(fd, 0, 0, size) })

@@ -89,6 +89,10 @@ type File interface {
 	// kernel marks pages clean that it could not write, so the next one reports
 	// success, and reading shows bytes that are not on the disk.
 	Datasync() error
+	// Forget drops from memory what is not waiting to be written, so that reading
+	// shows what is on the disk, as far as the system can: after a Datasync of
+	// somebody's failed, that may not be the same.
+	Forget() error
 	// Truncate sets the size; a longer file reads as NUL behind its old end.
 	Truncate(size int64) error
 	// Allocate reserves the disk's space for the first size bytes, so that

@@ -9,7 +9,11 @@ var (
 	crash     = test{"./internal/logstore", "^TestCrashAtEveryCall$|^TestConfirmedSurvivesPowerLoss$"}
 	model     = test{"./internal/logstore", "^TestSimulation$"}
 	copies    = test{"./internal/logstore", "^TestCopiedState$"}
+	rotations = test{"./internal/logstore", "^TestCrashWhileRotating$"}
+	failures  = test{"./internal/logstore", "^TestFailureAtEveryCall$"}
+	memory    = test{"./internal/e2e/fault", "^TestPowerLossInMemoryMode$"}
 	relp      = test{"./internal/syslogsrv", "RELP"}
+	batches   = test{"./internal/syslogsrv", "Batches|Fenced|Zombie|Source|Stuck"}
 )
 
 // intents writes a record of its own for each file of a group, each with the
@@ -47,6 +51,25 @@ var mutants = []mutant{
 	{"skip directory fsync", []edit{{"internal/wal/pool.go",
 		"err = p.fsys.SyncDir(\".\")",
 		"err = nil"}}, []test{log}},
+	{"skip directory fsync of the log folder", []edit{{"internal/logstore/folder.go",
+		"d.unsafe = d.fs.SyncDir(\".\")",
+		"d.unsafe = nil"}}, []test{crash, model}},
+	{"skip directory fsync of a rotation", []edit{{"internal/logstore/rotate.go",
+		"return errors.Join(s.folder.fs.SyncDir(partsDir(f.name)), s.folder.fs.SyncDir(\".\"))",
+		"return nil"}}, []test{rotations, model}},
+	{"skip fdatasync of the log files", []edit{{"internal/logstore/folder.go",
+		"if f.unsafe = f.handle.Datasync(); f.unsafe != nil {",
+		"if f.unsafe = nil; f.unsafe != nil {"}}, []test{crash, model}},
+	{"log forgotten before the checkpoint", []edit{{"internal/logstore/checkpoint.go",
+		"through := s.trimTo",
+		"through := s.journal.last"}}, []test{crash, model}},
+	{"memory trusted after a failed fdatasync", []edit{
+		{"internal/logstore/mend.go", "	return h.Forget()\n", "	return nil\n"},
+		{"internal/logstore/mend.go", "	if fix.found == 0 {\n", "	if true {\n"},
+	}, []test{failures}},
+	{"NUL left behind the log's end", []edit{{"internal/logstore/mend.go",
+		"	return isDamaged(h, at.from)\n",
+		"	return false, nil\n"}}, []test{model, memory}},
 	{"ack before commit", []edit{{"internal/logstore/commit.go",
 		"	g := s.gather(batches)\n	var err error\n",
 		"	g := s.gather(batches)\n	for _, b := range batches {\n		if b.committed != nil {\n			b.committed(nil)\n			b.committed = nil\n		}\n	}\n	var err error\n"}}, []test{crash, power}},
@@ -57,8 +80,8 @@ var mutants = []mutant{
 		"case !r.failed.Load():",
 		"default:"}}, []test{relp}},
 	{"no contiguity check", []edit{{"internal/logstore/sources.go",
-		"case r.Start > now.to:",
-		"case false:"}}, []test{model}},
+		"case r.Start > now.to, r.Skip > 0",
+		"case r.Skip > 0"}}, []test{model}},
 	{"no trim", []edit{{"internal/logstore/sources.go",
 		"skip, _ := slices.BinarySearch(r.Ends, src.accepted.to+1)",
 		"skip := 0"}}, []test{model}},
@@ -78,6 +101,34 @@ var mutants = []mutant{
 	{"a copied state not replayed", []edit{{"internal/logstore/recover.go",
 		"			if found, err := r.findContent(f, &at); found || err != nil {",
 		"			if found, err := r.findContent(f, &at); false {"}}, []test{copies}},
+	// Delivery by dalogfwd.
+	{"anchors off at the server", []edit{{"internal/syslogsrv/dalog.go",
+		"	case b.Start > 0 && b.Before != cl.anchor:\n",
+		"	case false:\n"}}, []test{batches}},
+	{"anchors off at the forwarder", []edit{{"internal/tail/steer.go",
+		"	if anchor != nil && position.Tail != *anchor {\n",
+		"	if false {\n"}}, []test{{"./internal/e2e/fault", "^TestClonedMachine$"}}},
+	{"a source read before it is durable", []edit{{"internal/tail/tail.go",
+		"			t.retry = now.Add(t.cfg.Scan)\n			return\n",
+		"			t.retry = now.Add(t.cfg.Scan)\n"}}, []test{{"./internal/tail", "Memory|Durable"}}},
+	{"acknowledgements of plain RELP cumulative", []edit{{"internal/forwarder/relpframes.go",
+		"	s.wait[i].acked = true\n",
+		"	for j := range i + 1 {\n		s.wait[j].acked = true\n	}\n"}}, []test{{"./internal/forwarder", "^TestFramesAreAcknowledgedOneByOne$"}}},
+	{"no fencing", []edit{
+		{"internal/syslogsrv/claims.go", "	old.fenced = true\n", ""},
+		{"internal/syslogsrv/claims.go", "	old.fence()\n	return old.nonce, old.settle(timeout)\n", "	return old.nonce, true\n"},
+		{"internal/syslogsrv/claims.go", "	old.lost.Store(true)\n", ""},
+		{"internal/syslogsrv/claims.go", "	if !old.holder.settle(timeout) {\n", "	if false {\n"},
+	}, []test{batches}},
+	{"what is committed not waited for", []edit{{"internal/syslogsrv/claims.go",
+		"	if !old.holder.settle(timeout) {\n",
+		"	if false {\n"}}, []test{batches}},
+	{"batches taken wherever they begin", []edit{{"internal/syslogsrv/dalog.go",
+		"	case b.Start != cl.next:\n",
+		"	case false:\n"}}, []test{batches}},
+	{"batches answered when they are handed over", []edit{{"internal/syslogsrv/dalog.go",
+		"	seq, end, messages := command.Seq, b.End(), len(u.msgs)\n",
+		"	seq, end, messages := command.Seq, b.End(), len(u.msgs)\n	c.reply(seq, delivery.CodeOK, \"OK\", delivery.Taken{Committed: end, Messages: messages}.AppendTo(nil))\n"}}, []test{batches, {"./internal/e2e/fault", "^TestKillEitherSide$/^dalogd$"}}},
 	{"sync error retried", []edit{{"internal/wal/log.go",
 		"if err := l.cur.f.Datasync(); err != nil {",
 		"if err := l.cur.f.Datasync(); err != nil && l.cur.f.Datasync() != nil {"}}, []test{log, syncFails}},

@@ -71,16 +71,11 @@ func run(ctx context.Context, only string) error {
 	if err := copyTree(root, dir); err != nil {
 		return err
 	}
-	broken := unsound(ctx, dir, chosen)
+	sound := soundness{dir: dir, known: map[test]bool{}}
 	survivors := 0
 	for _, m := range chosen {
-		m.tests = slices.DeleteFunc(slices.Clone(m.tests), func(t test) bool { return slices.Contains(broken, t) })
-		if len(m.tests) == 0 {
-			fmt.Printf("UNKNOWN   %-40s its tests fail without it\n", m.name)
-			continue
-		}
 		begin := time.Now()
-		by, err := m.try(ctx, dir)
+		by, err := m.catch(ctx, &sound)
 		took := time.Since(begin).Round(time.Second / 10)
 		switch {
 		case err != nil:
@@ -95,31 +90,45 @@ func run(ctx context.Context, only string) error {
 	switch {
 	case survivors > 0:
 		return fmt.Errorf("%d of %d mutants are not noticed by any test", survivors, len(chosen))
-	case len(broken) > 0:
-		return fmt.Errorf("%d tests fail without any mistake", len(broken))
+	case len(sound.broken) > 0:
+		return fmt.Errorf("%d tests fail without any mistake", len(sound.broken))
 	}
 	fmt.Printf("all %d mutants are caught\n", len(chosen))
 	return nil
 }
 
-// unsound are the tests that do not pass without a mistake, and so can tell
-// nothing.
-func unsound(ctx context.Context, dir string, chosen []mutant) (broken []test) {
-	var done []test
-	for _, m := range chosen {
-		for _, t := range m.tests {
-			if slices.Contains(done, t) {
-				continue
-			}
-			done = append(done, t)
-			out, err := t.exec(ctx, dir)
-			if err != nil || strings.Contains(out, "no tests to run") || strings.Contains(out, "--- SKIP") {
-				fmt.Fprintf(os.Stderr, "%s does not pass without any mistake:\n%s\n", t, out)
-				broken = append(broken, t)
-			}
-		}
+// soundness knows which tests pass without a mistake, and so can tell something.
+type soundness struct {
+	dir    string
+	known  map[test]bool
+	broken []test
+}
+
+func (s *soundness) of(ctx context.Context, t test) bool {
+	if sound, ok := s.known[t]; ok {
+		return sound
 	}
-	return broken
+	out, err := t.exec(ctx, s.dir)
+	sound := err == nil && !strings.Contains(out, "no tests to run") && !strings.Contains(out, "--- SKIP")
+	if !sound && ctx.Err() == nil {
+		fmt.Fprintf(os.Stderr, "%s does not pass without any mistake:\n%s\n", t, out)
+		s.broken = append(s.broken, t)
+	}
+	s.known[t] = sound
+	return sound
+}
+
+// catch makes the mistake, and tells which test fails for no other reason; nil if
+// none does.
+func (m mutant) catch(ctx context.Context, sound *soundness) (by *test, err error) {
+	m.tests = slices.Clone(m.tests)
+	for len(m.tests) > 0 {
+		if by, err = m.try(ctx, sound.dir); by == nil || err != nil || sound.of(ctx, *by) {
+			return by, err
+		}
+		m.tests = m.tests[slices.Index(m.tests, *by)+1:]
+	}
+	return nil, ctx.Err()
 }
 
 // try makes the mistake, and tells which test fails; nil if none does.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 	"unsafe"
@@ -68,11 +69,35 @@ func mounted(t *testing.T, args ...string) *disk {
 // folder is a folder on the disk for dalogd, which may run as another user.
 func (d *disk) folder(name string) string { return filepath.Join(d.dir, name) }
 
+// attach mounts it. What lost its power before may still be there, and answer
+// with EIO, as long as a mount namespace that was made meanwhile has it too.
 func (d *disk) attach() {
 	d.t.Helper()
-	out, err := exec.Command("mount", d.mount...).CombinedOutput()
-	require.NoError(d.t, err, "mount %v: %s", d.mount, out)
-	require.NoError(d.t, os.Chmod(d.dir, 0o755))
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		out, err := exec.Command("mount", d.mount...).CombinedOutput()
+		require.NoError(d.t, err, "mount %v: %s", d.mount, out)
+		if err = os.Chmod(d.dir, 0o755); errors.Is(err, unix.EIO) && time.Now().Before(deadline) {
+			require.NoError(d.t, d.unmount())
+			continue
+		}
+		require.NoError(d.t, err)
+		return
+	}
+}
+
+// writeByPage makes the loop device write one page at a time: Linux 6.18's takes
+// a write that its file had room for in part for a whole one.
+func (d *disk) writeByPage() {
+	d.t.Helper()
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	require.NoError(d.t, err)
+	for line := range strings.Lines(string(mounts)) {
+		if f := strings.Fields(line); f[1] == d.dir {
+			require.NoError(d.t, os.WriteFile("/sys/block/"+filepath.Base(f[0])+"/queue/max_sectors_kb", []byte("4"), 0))
+			return
+		}
+	}
+	d.t.Fatalf("%s is not mounted", d.dir)
 }
 
 // unmount waits for what the kernel still does with the files of a program that

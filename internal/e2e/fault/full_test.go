@@ -46,8 +46,9 @@ func TestDiskFull(t *testing.T) {
 			l := startLoad(t, s.addr, mix{relp: 3, programs: 5})
 			p := s.run()
 			l.waitProgress(100)
-			n, longest, most := rounds(3, 60), time.Duration(0), int64(0)
-			for i := range n {
+			n, longest, most := 0, time.Duration(0), int64(0)
+			for i := range repeat(t, 3, 60) {
+				n++
 				free := d.fill()
 				waitStall(t, l)
 				if random.IntN(3) == 0 { // as long as it is full, a start may fail, but not harm
@@ -105,7 +106,7 @@ func TestNoInodes(t *testing.T) {
 	d := newTmpfs(t, "size=320m,nr_inodes=200")
 	s := newSetup(t, d.folder("log"))
 	p := s.run()
-	for i := range rounds(2, 20) {
+	for i := range repeat(t, 2, 20) {
 		free := d.fillInodes()
 		l := startLoad(t, s.addr, mix{relp: 2, programs: 3, prefix: fmt.Sprintf("q%d-", i)})
 		waitStall(t, l)

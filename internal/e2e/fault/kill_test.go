@@ -14,7 +14,7 @@ func TestKill(t *testing.T) {
 	s := newSetup(t, filepath.Join(memoryFolder(t), "log"))
 	l := startLoad(t, s.addr, mix{relp: 3, plain: 1, programs: 5})
 	kills, early := 0, 0
-	for kills < rounds(25, 1500) {
+	for range repeat(t, 25, 1500) {
 		d := s.start()
 		switch random.IntN(4) {
 		case 0: // while it starts

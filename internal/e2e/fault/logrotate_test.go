@@ -39,9 +39,10 @@ func TestLogrotate(t *testing.T) {
 			l := startLoad(t, s.addr, mix{relp: 2, programs: 2})
 			tool := &rotator{t: t, logrotate: logrotate, dir: s.dir, options: c.options}
 			d := s.run()
-			n := rounds(2, 20)
+			n := 0
 			rule := law{}
-			for range n {
+			for range repeat(t, 2, 20) {
+				n++
 				l.waitProgress(200)
 				tool.rotate(d.PID()) // at work
 				if c.busy.gaps {
@@ -74,8 +75,9 @@ func TestCopytruncateIdle(t *testing.T) {
 	l := startLoad(t, s.addr, mix{relp: 2, programs: 2})
 	tool := &rotator{t: t, logrotate: logrotate, dir: s.dir, options: "copytruncate"}
 	d := s.run()
-	n := rounds(4, 40)
-	for i := range n {
+	n := 0
+	for i := range repeat(t, 4, 40) {
+		n++
 		l.waitProgress(200)
 		l.hold()
 		// What is not in its file yet, dalogd may add while that is copied, or

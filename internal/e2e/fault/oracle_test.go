@@ -24,7 +24,7 @@ import (
 // is nothing in the files that nobody sent.
 type law struct {
 	gaps     bool // acknowledged lines may be missing; they are counted
-	marks    bool // lines of dalogd's may say that others, not acknowledged if gaps is not set, were lost
+	marks    bool // lines of plain sources may be missing, and lines of dalogd's say where
 	headless bool // the same for those before the first that is there of a source in a file
 	others   bool // lines of other sources are let pass
 }
@@ -192,7 +192,7 @@ func (l *load) auditFile(dir, program string, rule law, seen [][]uint16, diverte
 				last[source] += step
 			}
 			seen[source][seq]++
-			if seq != last[source]+step && !s.startsWithin(seq, step) && !(rule.gaps && seq > last[source]) {
+			if seq != last[source]+step && !s.startsWithin(seq, step) && !((rule.gaps || rule.marks && s.plain) && seq > last[source]) {
 				a.disordered++
 				a.problem("%s:%d: line %d of source %d behind line %d, and no connection began there", name, number, seq, source, last[source])
 			}

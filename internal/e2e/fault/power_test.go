@@ -14,7 +14,7 @@ func TestPowerLoss(t *testing.T) {
 	}{{"ext4", 12, 2000}, {"xfs", 6, 500}} {
 		t.Run(c.kind, func(t *testing.T) {
 			t.Parallel()
-			losePower(t, c.kind, rounds(c.few, c.many), func(s *setup, l *load) *account {
+			losePower(t, c.kind, c.few, c.many, func(s *setup, l *load) *account {
 				return s.settleWith(l, law{marks: true}) // of plain TCP
 			})
 		})
@@ -30,7 +30,7 @@ func TestPowerLossWhileRotating(t *testing.T) {
 	}{{"ext4", 10, 500}, {"xfs", 5, 200}} {
 		t.Run(c.kind, func(t *testing.T) {
 			t.Parallel()
-			losePower(t, c.kind, rounds(c.few, c.many), func(s *setup, l *load) *account {
+			losePower(t, c.kind, c.few, c.many, func(s *setup, l *load) *account {
 				a := s.settleWith(l, law{marks: true})
 				requireContiguous(t, s.dir)
 				return a
@@ -49,30 +49,31 @@ func TestPowerLossInMemoryMode(t *testing.T) {
 	}{{"ext4", 6, 500}, {"xfs", 3, 100}} {
 		t.Run(c.kind, func(t *testing.T) {
 			t.Parallel()
-			losePower(t, c.kind, rounds(c.few, c.many), func(s *setup, l *load) *account {
+			losePower(t, c.kind, c.few, c.many, func(s *setup, l *load) *account {
 				return s.settleWith(l, law{gaps: true, marks: true})
 			}, "--durability", "memory")
 		})
 	}
 }
 
-// losePower loses it n times, and settles now and then.
-func losePower(t *testing.T, kind string, n int, settle func(*setup, *load) *account, args ...string) {
+// losePower loses it again and again, and settles now and then.
+func losePower(t *testing.T, kind string, few, many int, settle func(*setup, *load) *account, args ...string) {
 	random := chance(t)
 	d := newImage(t, kind, 512)
 	s := newSetup(t, d.folder("log"), args...)
 	l := startLoad(t, s.addr, mix{relp: 3, plain: 1, programs: 5})
-	var a *account
-	for i := range n {
+	n := 0
+	for i := range repeat(t, few, many) {
 		p := s.run()
 		l.waitProgress(1)
 		time.Sleep(time.Duration(random.IntN(30_000)) * time.Microsecond)
 		p.kill()
 		writeSome(t, random, s.dir)
 		d.losePower()
-		if i%100 == 99 || i == n-1 {
-			a = settle(s, l)
+		if n++; i%100 == 99 {
+			settle(s, l)
 		}
 	}
+	a := settle(s, l)
 	t.Logf("%s: power lost %d times, lines sent %d, acknowledged %d: %s", kind, n, l.sent(), l.acked(), a)
 }

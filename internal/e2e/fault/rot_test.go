@@ -26,14 +26,15 @@ func TestBitRot(t *testing.T) {
 	l.waitStored(s.dir)
 	d.kill()
 	pristine := filepath.Join(root, "pristine")
-	copyFolder(t, s.dir, pristine, nil)
+	restore := preserve(t, s.dir, pristine)
 	state := files(t, filepath.Join(pristine, ".dalogd"))
 
 	counts := map[string]int{}
-	n := rounds(40, 20_000)
+	n := 0
 	again := newSetup(t, s.dir) // on an address of its own: nobody sends anything
-	for i := range n {
-		restore(t, pristine, s.dir)
+	for i := range repeat(t, 40, 20_000) {
+		n++
+		restore()
 		name := state[random.IntN(len(state))]
 		what := damage(t, random, filepath.Join(s.dir, strings.TrimPrefix(name, pristine)))
 		d := again.start()
@@ -53,6 +54,33 @@ func TestBitRot(t *testing.T) {
 		counts["started"]++
 	}
 	t.Logf("damaged %d times: refused %d, started with everything %d; lines acknowledged %d", n, counts["refused"], counts["started"], l.acked())
+}
+
+// preserve copies a folder. The function that it returns makes it again what it
+// was: the same files, not copies of them.
+func preserve(t *testing.T, dir, pristine string) (restore func()) {
+	t.Helper()
+	copyFolder(t, dir, pristine, nil)
+	same := pristine + "-same"
+	for _, name := range files(t, dir) {
+		if isState(strings.TrimPrefix(name, dir+"/")) {
+			to := same + strings.TrimPrefix(name, dir)
+			require.NoError(t, os.MkdirAll(filepath.Dir(to), 0o700))
+			require.NoError(t, os.Link(name, to))
+		}
+	}
+	return func() {
+		t.Helper()
+		for _, name := range files(t, dir) {
+			if isState(strings.TrimPrefix(name, dir+"/")) {
+				require.NoError(t, os.Remove(name))
+			}
+		}
+		for _, name := range files(t, same) {
+			require.NoError(t, os.Link(name, dir+strings.TrimPrefix(name, same)))
+		}
+		copyFolder(t, pristine, dir, nil)
+	}
 }
 
 // damage changes a file a little and says how.

@@ -39,8 +39,10 @@ func TestKillAtSyscall(t *testing.T) {
 	}
 	random.Shuffle(len(points), func(i, j int) { points[i], points[j] = points[j], points[i] })
 	points = points[:rounds(14, len(points))]
-	hits := map[string]int{}
-	for _, p := range points {
+	hits, tried := map[string]int{}, 0
+	for i := range repeat(t, len(points), len(points)) {
+		p := points[i]
+		tried++
 		s.traced(p.call, "signal=KILL", fmt.Sprint(p.n))
 		d := s.start()
 		begun := l.acked()
@@ -63,7 +65,7 @@ func TestKillAtSyscall(t *testing.T) {
 	sort.Strings(by)
 	require.NotZero(t, total, "no point was reached")
 	requireContiguous(t, s.dir)
-	t.Logf("killed at %d of %d points (%s), lines acknowledged %d: %s", total, len(points), strings.Join(by, ", "), l.acked(), a)
+	t.Logf("killed at %d of %d points (%s), lines acknowledged %d: %s", total, tried, strings.Join(by, ", "), l.acked(), a)
 }
 
 // When the disk fails to sync, nothing that depends on it is acknowledged: dalogd
@@ -79,8 +81,8 @@ func TestSyncFails(t *testing.T) {
 			s := newSetup(t, d.folder("log"))
 			l := startLoad(t, s.addr, mix{relp: 3, programs: 5})
 			s.run().stop() // the folder is there: what is opened first does not matter here
-			n, codes := rounds(4, 200), map[int]int{}
-			for range n {
+			codes := map[int]int{}
+			for range repeat(t, 4, 200) {
 				s.traced("fdatasync", "error=EIO", fmt.Sprintf(c.when, 1+random.IntN(20)))
 				p := s.start()
 				begun := l.acked()

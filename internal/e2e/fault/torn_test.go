@@ -22,8 +22,7 @@ func TestTornWrite(t *testing.T) {
 	p := s.run()
 	l.waitProgress(10)
 	killed, torn := 0, map[string]int{}
-	n := rounds(30, 2*450)
-	for i := range n {
+	for i := range repeat(t, 30, 2*450) {
 		l.hold()
 		name, end := tearAt(t, s.dir, i)
 		limit := end + int64(i/2%450)

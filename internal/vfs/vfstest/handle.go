@@ -120,6 +120,13 @@ func (h *handle) Datasync() error {
 	return h.fail(Datasync, err)
 }
 
+func (h *handle) Forget() error {
+	return h.do(Read, func() error {
+		h.n.forget(h.d)
+		return nil
+	})
+}
+
 func (h *handle) Truncate(size int64) error {
 	return h.do(Truncate, func() error {
 		if size < 0 {

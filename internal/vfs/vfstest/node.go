@@ -209,6 +209,26 @@ func (n *node) failSync(d *Disk) {
 	clear(n.dirty)
 }
 
+// forget makes the clean pages what they are on the disk.
+func (n *node) forget(d *Disk) {
+	for i, dirty := range n.dirty {
+		if dirty {
+			continue
+		}
+		var p []byte
+		if i < len(n.disk) {
+			p = n.disk[i]
+		}
+		switch {
+		case n.cache[i] == nil && p != nil:
+			d.pages++
+		case n.cache[i] != nil && p == nil:
+			d.pages--
+		}
+		n.cache[i] = p
+	}
+}
+
 // applyCut lets the disk forget what lay behind the smallest size since the last
 // sync.
 func (n *node) applyCut(d *Disk) {

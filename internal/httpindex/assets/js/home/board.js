@@ -23,7 +23,7 @@ export function drawBoard(board) {
   const silent = writers.filter((w) => w.silent);
   /** @type {HTMLElement[]} */
   const tiles = [];
-  if (silent.length) tiles.push(tile("bad", `${plural(silent.length, "writer")} silent`, silent.slice(0, 4).map((w) => `${inertText(w.host)} ${inertText(w.program)} for ${age(w.last).replace(" ago", "")}`).join(", ") + (silent.length > 4 ? ` and ${silent.length - 4} more` : "")));
+  if (silent.length) tiles.push(silence(silent, writers));
   else if (writers.length) tiles.push(tile("good", "Nobody is silent", `${plural(new Set(writers.map((w) => w.host)).size, "host")}, ${plural(writers.length, "program")} that keep their rhythm`));
   else tiles.push(tile("idle", "Nobody writes yet", "Writers appear with their first line"));
   if (board.sources?.length) {
@@ -42,6 +42,25 @@ export function drawBoard(board) {
   }
   fill(el, ...tiles);
   drawWriters(writers);
+}
+
+/**
+ * Says who is silent: hosts of which nothing comes any more, else programs.
+ *
+ * @param {Writer[]} silent
+ * @param {Writer[]} writers
+ */
+function silence(silent, writers) {
+  const quiet = (/** @type {Writer} */ w) => age(w.last).replace(" ago", "");
+  const hosts = [...new Set(silent.map((w) => w.host))].filter((host) => writers.every((w) => w.host !== host || w.silent || w.every === null));
+  if (hosts.length) {
+    const latest = (/** @type {string} */ host) => silent.filter((w) => w.host === host).sort((a, b) => Date.parse(b.last) - Date.parse(a.last))[0];
+    const others = silent.filter((w) => !hosts.includes(w.host)).length;
+    return tile("bad", hosts.length === 1 ? `${inertText(hosts[0])} is silent` : `${plural(hosts.length, "host")} silent`,
+      hosts.slice(0, 4).map((host) => `${inertText(host)}: nothing from any program for ${quiet(latest(host))}`).join(", ") + (others ? `; ${plural(others, "program")} on other hosts` : ""));
+  }
+  return tile("bad", `${plural(silent.length, "program")} silent`,
+    silent.slice(0, 4).map((w) => `${inertText(w.host)} ${inertText(w.program)} for ${quiet(w)}`).join(", ") + (silent.length > 4 ? ` and ${silent.length - 4} more` : ""));
 }
 
 /** @param {string} kind @param {string} title @param {string} text */

@@ -16,9 +16,10 @@ export function open(id) {
   return d;
 }
 
-/** A click beside a dialog closes it. */
-export function closeOutside() {
+/** Their buttons that close, and a click beside them. */
+export function closers() {
   for (const d of document.querySelectorAll("dialog")) {
+    for (const b of d.querySelectorAll("[data-close]")) b.addEventListener("click", () => d.close("cancel"));
     d.addEventListener("click", (e) => {
       if (e.target !== d) return;
       const b = d.getBoundingClientRect();
@@ -47,7 +48,11 @@ export function filesDialog(current, choose) {
   filter.addEventListener("input", () => {
     for (const row of list.children) row.hidden = !row.textContent?.toLowerCase().includes(filter.value.toLowerCase());
   });
-  const picked = () => [...list.querySelectorAll("input:checked")].map((i) => i.value);
+  const picked = () => {
+    const ticked = [...list.querySelectorAll("input:checked")].map((i) => i.value);
+    const left = [...list.children].filter((row) => !row.hidden);
+    return filter.value && left.length === 1 ? [left[0].querySelector("input")?.value] : ticked;
+  };
   byId("files-all").addEventListener("click", () => {
     dialog.close("cancel");
     choose([]);

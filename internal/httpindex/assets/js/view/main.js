@@ -8,7 +8,7 @@ import { onSettings, set, settings } from "../lib/settings.js";
 import { timeIn } from "../lib/time.js";
 import { chips, rangeName, split } from "./chips.js";
 import { copy, copyClean } from "./clipboard.js";
-import { closeOutside, filesDialog, open, rangeDialog, settingsDialog } from "./dialogs.js";
+import { closers, filesDialog, open, rangeDialog, settingsDialog } from "./dialogs.js";
 import { edges, limitText, state as card } from "./edges.js";
 import { Follow } from "./follow.js";
 import { Histogram } from "./histogram.js";
@@ -33,6 +33,7 @@ let seen = null; // the histogram of what is shown
 let marked = null; // lines that match while marking
 const lines = byId("lines");
 const counting = new Latest();
+const countingMarks = new Latest();
 
 /** @param {Partial<State>} changes */
 const link = (changes) => url("-/view", write({ ...state, ...changes }));
@@ -54,7 +55,11 @@ const follow = new Follow({
     drawStatusSoon();
   },
   skip: (at) => win.restart(at),
-  gap: (gap) => say(`A gap: ${gap.reason || "some lines were left out"}. Scroll up to read them.`),
+  gap: (gap) => {
+    // What was left out is read when one scrolls up to it.
+    if (source.single && gap.to !== undefined) win.restart(String(gap.to));
+    say(`Some lines were left out here: ${gap.reason || "they came too fast"}. Scroll up to read what is kept of them.`);
+  },
   changed: () => drawFollow(),
 });
 const mover = new Mover(win, {
@@ -89,6 +94,7 @@ function change(changes, how = {}) {
     win.redrawAll();
     drawBar();
     if (state.mark) countMarks();
+    if (state.follow && !follow.on) startFollow();
     return;
   }
   show(anchor && !("at" in changes) && !("time" in changes) && !win.atEnd() ? anchor : null);
@@ -109,6 +115,7 @@ async function show(anchor = null) {
   const opened = await win.open(view, source.single && at ? { at } : time ? { time } : {});
   lines.removeAttribute("aria-busy");
   if (!opened) return;
+  performance.mark("lines-shown");
   byId("q").removeAttribute("aria-invalid");
   if (state.at) pointAt();
   else if (anchor) mover.select(win.rowOf(anchor.file, anchor.offset), false);
@@ -163,7 +170,15 @@ function failed(err) {
   return false;
 }
 
+/** What was counted, and when; "" = nothing yet. */
+let counted = { what: "", at: 0 };
+const countsAge = 15_000; // ms for which the same counts are good
+
+/** Counts over time, unless the same were counted a moment ago. */
 async function loadHistogram() {
+  const what = `${source.path}?${source.params()}&${histogram.wanted}`;
+  if (what === counted.what && Date.now() - counted.at < countsAge) return;
+  counted = { what, at: Date.now() };
   const signal = counting.next();
   histogram.loading();
   marked = null;
@@ -174,6 +189,7 @@ async function loadHistogram() {
     if (state.mark) countMarks();
   } catch (err) {
     if (isAbort(err)) return;
+    counted.what = "";
     seen = null;
     histogram.failed(err instanceof AnswerError && err.status === 400 ? "" : `No counts: ${/** @type {Error} */ (err).message}`);
   }
@@ -186,7 +202,7 @@ async function countMarks() {
   marked = null;
   if (!state.q) return drawStatus();
   try {
-    const answer = await source.histogram({ buckets: 1, marking: true }, counting.next());
+    const answer = await source.histogram({ buckets: 1, marking: true }, countingMarks.next());
     marked = (answer.buckets || []).reduce((/** @type {number} */ sum, /** @type {any} */ b) => sum + Object.values(b.counts).reduce((/** @type {number} */ a, /** @type {any} */ n) => a + n, 0), 0);
     byId("q").removeAttribute("aria-invalid");
   } catch (err) {
@@ -305,7 +321,7 @@ function freeze() {
 
 function drawFollow() {
   const button = byId("follow");
-  const names = { off: "Follow", connecting: "Connecting", live: "Following", waiting: `Connection lost, next try in ${follow.retryIn} s`, refused: "Not followed" };
+  const names = { off: "Follow", connecting: "Connecting", live: "Following", waiting: `${follow.reason ? `Not followed: ${follow.reason}` : "Connection lost"}, next try in ${follow.retryIn} s`, refused: "Not followed" };
   button.dataset.state = follow.frozen && follow.state === "live" ? "frozen" : follow.state;
   button.setAttribute("aria-pressed", String(follow.on));
   byId("follow-name").textContent = follow.frozen && follow.state === "live" ? "Held" : names[follow.state];
@@ -431,7 +447,7 @@ filesDialog(() => state, (files) => change({ ...blank(), files, q: state.q, rege
 rangeDialog(() => state, { range: (since, until) => change({ since, until, at: "", time: "" }, { keep: false }), go: goTo });
 settingsDialog(() => state, (context) => change({ context }));
 takeDialog(() => ({ source, time: currentLine()?.time || "" }), say);
-closeOutside();
+closers();
 copyClean(lines);
 mover.listen({ around: around, copyLine: (raw) => copyAndSay(raw, "Line"), link: copyLink, point: (line) => { point(line, true); copyAndSay(location.href, "Link to this line"); } });
 

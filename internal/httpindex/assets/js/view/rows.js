@@ -26,7 +26,7 @@ import { appendText, find, serverMatches } from "./text.js";
 
 const shown = 2000; // characters of a line before it is opened
 
-/** What belongs to a row. @type {WeakMap<Element, {event: Event, view: View, open: boolean}>} */
+/** What belongs to a row. @type {WeakMap<Element, {event: Event, view: View, open: boolean | null}>} open: null = as the settings say */
 const rows = new WeakMap();
 
 /** @param {Element} el */
@@ -41,7 +41,7 @@ export function row(event, view) {
   const el = document.createElement("li");
   el.className = "row";
   el.tabIndex = -1;
-  rows.set(el, { event, view, open: !settings.fold && event.from >= 0 });
+  rows.set(el, { event, view, open: null });
   redraw(el);
   return el;
 }
@@ -50,7 +50,7 @@ export function row(event, view) {
 export function toggle(el, open) {
   const r = rows.get(el);
   if (!r || !openable(r.event)) return false;
-  r.open = open ?? !r.open;
+  r.open = open ?? !isOpen(r);
   redraw(el);
   return true;
 }
@@ -65,7 +65,7 @@ export function redraw(el) {
   el.dataset.level = level || "none";
   el.classList.toggle("guess", line.guessed && event.from < 0 && level !== "none");
   el.classList.toggle("around", line.hit === false);
-  el.classList.toggle("open", r.open);
+  el.classList.toggle("open", isOpen(r));
   el.replaceChildren(levelMark(level, line.guessed && event.from < 0), timeLink(line, view));
   if (!view.source.single) el.append(h("span", { class: "file" }, line.file.replace(/\.log$/, "")), " ");
   el.append(host(line.host), " ");
@@ -76,12 +76,16 @@ export function redraw(el) {
   body(text, r, el);
 }
 
+/** @param {{event: Event, open: boolean | null}} r */
+const isOpen = (r) => r.open ?? (!settings.fold && (r.event.from >= 0 || unfold(r.event.lines[0].text) !== null));
+
 /** @param {string} level */
 const worse = (level) => (level === "critical" ? level : "error");
 
-/** @param {HTMLElement} text @param {{event: Event, view: View, open: boolean}} r @param {HTMLElement} el */
+/** @param {HTMLElement} text @param {{event: Event, view: View, open: boolean | null}} r @param {HTMLElement} el */
 function body(text, r, el) {
   const { event, view } = r;
+  const open = isOpen(r);
   const line = event.lines[0];
   const session = (/** @type {string} */ kind, /** @type {string} */ value) => view.link({ files: [], session: `${kind}:${value}`, q: "", pattern: "", at: "", level: "", hosts: [], programs: [], follow: false });
   const folded = event.from >= 0 ? null : unfold(line.text);
@@ -92,7 +96,7 @@ function body(text, r, el) {
   const last = event.from >= 0 ? event.last || bare(event.lines[event.lines.length - 1]).trim() : folded?.last;
   if (last !== undefined) {
     const n = event.from >= 0 ? event.lines.length - event.from : folded?.lines.length || 0;
-    text.append(opener(el, r.open, plural(n, "line"), "traceback"));
+    text.append(opener(el, open, plural(n, "line"), "traceback"));
     appendText(text, head.slice(0, shown), marks, session);
     if (head) text.append(" ");
     const summary = document.createElement("span");
@@ -100,11 +104,11 @@ function body(text, r, el) {
     appendText(summary, last.slice(0, shown), find(last, view.marker), null);
     text.append(summary);
   } else {
-    if (cutOff || line.cut) text.append(opener(el, r.open, size(line.cut || head.length), "whole line"));
-    else if (structure(line.text)) text.append(opener(el, r.open, "", "fields"));
+    if (cutOff || line.cut) text.append(opener(el, open, size(line.cut || head.length), "whole line"));
+    else if (structure(line.text)) text.append(opener(el, open, "", "fields"));
     appendText(text, cutOff ? head.slice(0, shown) + "…" : head, marks, session);
   }
-  if (r.open) el.append(detail(event, folded, view));
+  if (open) el.append(detail(event, folded, view));
 }
 
 /** Whether there is more to a row than it shows. @param {Event} event */
