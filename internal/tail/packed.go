@@ -386,7 +386,7 @@ func (t *Tailer) waitForPacks(p *place, v *view) bool {
 	}
 	wait := false
 	for _, a := range v.siblings {
-		if !a.packed || a.known != nil {
+		if !a.packed || a.known != nil && a.known.Of != (delivery.SourceID{}) {
 			continue
 		}
 		switch err := t.lookThrough(p, a); {
@@ -412,7 +412,11 @@ func (t *Tailer) waitForPacks(p *place, v *view) bool {
 
 // lookThrough begins to look through a, or tells how far that is.
 func (t *Tailer) lookThrough(p *place, a *arrival) error {
-	u, err := t.unpackFor(p, a, t.packTargets(p))
+	targets := t.packTargets(p)
+	if a.known != nil {
+		targets = []packTarget{targetOf(a.known)}
+	}
+	u, err := t.unpackFor(p, a, targets)
 	if err == nil { // settlePacked will ask again
 		t.packs.jobs[a.ident] = &packJob{look: a.look, done: closed, result: u}
 	}
