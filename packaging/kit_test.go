@@ -115,7 +115,7 @@ while :; do sleep 0.2; done
 cp /usr/share/docassemble/config/nginx-log.dist /etc/nginx/sites-available/docassemblelog
 rm -f /etc/nginx/sites-enabled/*
 case ":$CONTAINERROLE:" in *:log:*) ln -s /etc/nginx/sites-available/docassemblelog /etc/nginx/sites-enabled/docassemblelog ;; esac
-exec nginx -g 'daemon off; pid /run/nginx-docassemble.pid;'
+exec nginx -g 'daemon off;'
 `
 	nginxLogSite = "server { listen 8080; listen 8082; location / { root /usr/share/docassemble/log; autoindex on; } }\n"
 	// writerScript is the web app: numbered lines, with the file held open.
