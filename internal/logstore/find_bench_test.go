@@ -36,7 +36,7 @@ func searchFile(b *testing.B, size int) *Text {
 }
 
 func BenchmarkScan(b *testing.B) {
-	const size = 200 << 20
+	const size = 64 << 20
 	t := searchFile(b, size)
 	for _, c := range []struct {
 		name, grep string

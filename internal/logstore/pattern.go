@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"unicode/utf8"
 )
 
@@ -18,6 +20,10 @@ type Pattern struct {
 	re      *regexp.Regexp // nil where the pattern is nothing but literal
 	literal []byte         // what every match contains; empty = not known
 	rare    int            // which of its bytes is the rarest
+
+	prog *syntax.Prog // of re, for dfas; nil where they cannot tell
+	slow atomic.Bool  // it has too many states for them
+	dfas sync.Pool    // of *dfa
 }
 
 // NewPattern compiles a pattern; literal takes it as a text, ignoreCase takes
@@ -57,7 +63,24 @@ func NewPattern(text string, literal, ignoreCase bool) (*Pattern, error) {
 		}
 	}
 	p.pickRare()
+	p.prepare(text)
 	return p, nil
+}
+
+// prepare makes what a dfa needs.
+func (p *Pattern) prepare(text string) {
+	if p.re == nil {
+		return
+	}
+	tree, err := syntax.Parse(text, syntax.Perl)
+	if err != nil {
+		return
+	}
+	prog, err := syntax.Compile(tree.Simplify())
+	if err != nil || newDFA(prog) == nil {
+		return
+	}
+	p.prog = prog
 }
 
 // explainPattern says what is wrong with an expression, and what helps where a
@@ -116,7 +139,23 @@ func (p *Pattern) Match(line []byte) bool {
 	if len(p.literal) > 0 && p.index(line) < 0 {
 		return false
 	}
-	return p.re == nil || p.re.Match(line)
+	if p.re == nil {
+		return true
+	}
+	if p.prog == nil || len(line) == 0 || p.slow.Load() {
+		return p.re.Match(line)
+	}
+	d, _ := p.dfas.Get().(*dfa)
+	if d == nil {
+		d = newDFA(p.prog)
+	}
+	match, ok := d.match(line)
+	if !ok {
+		p.slow.Store(true)
+		return p.re.Match(line)
+	}
+	p.dfas.Put(d)
+	return match
 }
 
 // Find gives the places of the pattern in line that do not overlap, at most n.

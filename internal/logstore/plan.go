@@ -90,7 +90,9 @@ func (p *planner) enter(i int, all stretch) {
 		p.left = p.s.filter.stretches(p.s.t.store, p.s.t.Name, part, all, p.left)
 		return
 	}
-	p.left = append(p.left, all)
+	if x := p.timeStretch(i, all); x.from < x.to {
+		p.left = append(p.left, x)
+	}
 }
 
 // cut moves a border between two blocks, which is within [low, high] of section

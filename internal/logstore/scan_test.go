@@ -73,7 +73,7 @@ func layOut(t testing.TB, p *plan, cuts []int, packed func(i int) bool, evicted 
 		require.NoError(t, os.MkdirAll(filepath.Join(dir, p.name+".d"), 0o755))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, partPath(p.name, evicted, plainSuffix)), nil, 0o600))
 	}
-	s, err := Open(Config{Dir: dir, segmentSize: 1 << 20})
+	s, err := Open(Config{Dir: dir, segmentSize: 1 << 20, searchTimes: 50_000})
 	require.NoError(t, err)
 	for name, parts := range s.parts.all() {
 		for _, part := range parts {
@@ -223,7 +223,7 @@ func TestScanOfManyBlocks(t *testing.T) {
 	p := &plan{name: "worker.log"}
 	random := rand.New(rand.NewPCG(1, 2))
 	for i := range 20_000 {
-		at := planStart.Add(time.Duration(i) * 10 * time.Millisecond)
+		at := planStart.Add(time.Duration(i) * 200 * time.Millisecond)
 		text := planTexts[random.IntN(len(planTexts))]
 		if random.IntN(1000) == 0 {
 			text.text, text.level = fmt.Sprintf("a rare thing uid=%032x", random.Uint64()), LevelNone
@@ -256,7 +256,7 @@ func TestScanOfManyBlocks(t *testing.T) {
 				}
 			}
 			if !q.Since.IsZero() {
-				q.Since = q.Since.Add(time.Duration(rapid.IntRange(0, 200).Draw(r, "later")) * time.Second)
+				q.Since = q.Since.Add(time.Duration(rapid.IntRange(0, 4000).Draw(r, "later")) * time.Second)
 				if !q.Until.IsZero() {
 					q.Until = q.Since.Add(time.Duration(rapid.IntRange(0, 60).Draw(r, "until")) * time.Second)
 				}
