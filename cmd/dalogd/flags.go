@@ -69,6 +69,10 @@ type flags struct {
 		Wait bool `help:"Return only when nothing more goes to files that were renamed or removed, and all of it is safe."`
 	} `cmd:"" help:"Have the running dalogd open its log files anew, as a HUP signal does. For logrotate's postrotate."`
 
+	Sources struct {
+		Output string `short:"o" enum:"text,json" default:"text" help:"'text' or 'json'."`
+	} `cmd:"" help:"List the files that dalogfwd sends to the running dalogd: from which byte to which each is stored, and what was left out."`
+
 	Inspect struct {
 		What string `arg:"" enum:"wal,checkpoint" help:"'wal' or 'checkpoint'."`
 		Path string `arg:"" optional:"" help:"State folder. Default: that of --state-dir or --log-dir."`

@@ -50,6 +50,18 @@ var (
 	peerLastDesc    = desc("peer_last_message_seconds", "Unix time of the address's last message.", "peer")
 )
 
+var (
+	batchesDesc  = desc("batches_total", "Batches of dalogfwd taken.")
+	linesDesc    = desc("batch_line_bytes_total", "Bytes of lines in them, unpacked.")
+	skippedDesc  = desc("batch_skipped_bytes_total", "Bytes of files that dalogfwd left out on purpose: what another server has, or holes.")
+	batchRefDesc = desc("batches_refused_total", "Batches refused, by reason; dalogfwd sends again from where the file stands.", "reason")
+	sessionsDesc = desc("forwarders_connected", "Sessions of dalogfwd at present.")
+	fencedDesc   = desc("forwarder_sessions_replaced_total", "Sessions ended because the same dalogfwd began a new one.")
+	takenDesc    = desc("sources_taken_over_total", "Files claimed by another dalogfwd while one was sending them, as when a machine was cloned.")
+	begunDesc    = desc("sources_begun_total", "Files claimed of which nothing was stored.")
+	endedDesc    = desc("sources_ended_total", "Files that are gone at the sender and stored to their end.")
+)
+
 // metricPeers bounds the addresses that become labels.
 const metricPeers = 100
 
@@ -61,6 +73,7 @@ func (receiverMetrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		messagesDesc, bytesDesc, connectionsDesc, tlsDesc, openDesc, refusedDesc, defectsDesc, emptyDesc, lostDesc,
 		oversizeDesc, discardedDesc, framingDesc, dropsDesc, partialDesc, peerMsgDesc, peerSpeaksDesc, peerLastDesc,
+		batchesDesc, linesDesc, skippedDesc, batchRefDesc, sessionsDesc, fencedDesc, takenDesc, begunDesc, endedDesc,
 	} {
 		ch <- d
 	}
@@ -75,6 +88,18 @@ func (m receiverMetrics) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
 	s := m.server.Stats()
+	count(batchesDesc, s.Dalog.Batches)
+	count(linesDesc, s.Dalog.Bytes)
+	count(skippedDesc, s.Dalog.SkippedBytes)
+	count(batchRefDesc, s.Dalog.Gaps, "gap")
+	count(batchRefDesc, s.Dalog.OtherContent, "content")
+	count(batchRefDesc, s.Dalog.Unclaimed, "unclaimed")
+	count(batchRefDesc, s.Dalog.Malformed, "malformed")
+	count(fencedDesc, s.Dalog.SessionsEnded)
+	count(takenDesc, s.Dalog.SourcesTaken)
+	count(begunDesc, s.Dalog.SourcesBegun)
+	count(endedDesc, s.Dalog.SourcesEnded)
+	gauge(sessionsDesc, float64(s.Dalog.Live))
 	for p, v := range s.Messages {
 		count(messagesDesc, v, p.String())
 	}

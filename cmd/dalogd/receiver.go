@@ -95,6 +95,10 @@ func explainListen(err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
+	var twice *syslogsrv.TwiceError
+	if errors.As(e.Err, &twice) {
+		return &cli.ExitError{Code: cli.ExitUsage, Err: fmt.Errorf("cannot listen on %s %s: dalogd itself does already, on %s %s. Leave one of the two out of --syslog", e.Endpoint.Kind(), e.Endpoint.Address, twice.First.Kind(), twice.First.Address)}
+	}
 	return explainBind(e.Endpoint.Network, e.Endpoint.Kind(), e.Endpoint.Address, "--syslog", e.Err)
 }
 

@@ -24,7 +24,7 @@ import (
 	"github.com/dalog-project/dalog/internal/syslogsrv"
 )
 
-var _ syslogsrv.Sink = (*logstore.Store)(nil)
+var _ syslogsrv.Ledger = (*logstore.Store)(nil)
 
 // httpGrace is how long answers under way may take when dalogd stops.
 const httpGrace = 2 * time.Second
@@ -44,6 +44,8 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		err = printStatus(stdout, f)
 	case f.command == "healthcheck":
 		err = healthCheck(ctx, f)
+	case f.command == "sources":
+		err = printSources(stdout, f)
 	case f.command == "inspect":
 		err = inspect(stdout, f)
 	case f.command == "password":
@@ -146,11 +148,12 @@ func serve(ctx context.Context, f *flags, env cli.Environment, r *reloader) erro
 	receiving := start(ctx, func(ctx context.Context) error { return receiver.Run(ctx, store) })
 	controlling := start(ctx, func(ctx context.Context) error {
 		err := serveControl(ctx, f.stateDir(), log, controls{
-			"reopen": func() ([]byte, error) { return nil, r.reload(ctx) },
-			"status": func() ([]byte, error) { return json.Marshal(r.status(f)) },
+			"reopen":  func() ([]byte, error) { return nil, r.reload(ctx) },
+			"status":  func() ([]byte, error) { return json.Marshal(r.status(f)) },
+			"sources": func() ([]byte, error) { return writeSources(receiver, store) },
 		})
 		if err != nil {
-			log.Warn("dalogd reopen does not work, a HUP signal does", "err", err)
+			log.Warn("dalogd reopen (a HUP signal does the same) and dalogd sources do not work", "err", err)
 		}
 		return nil
 	})

@@ -40,6 +40,7 @@ func TestStartFailures(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	running := startDaemon(t)
 	free := []string{"--syslog", "127.0.0.1:0", "--http", "127.0.0.1:0"}
+	socket := filepath.Join(t.TempDir(), "socket")
 	dir := func() string { return filepath.Join(t.TempDir(), "log") }
 
 	for _, tc := range []struct {
@@ -73,6 +74,10 @@ func TestStartFailures(t *testing.T) {
 			fmt.Sprintf("cannot listen on tcp %s: the port is taken. See by whom with: ss -ltnp 'sport = :%s'; stop that, or choose another address with --syslog", taken.Addr(), port(taken.Addr()))},
 		{"UDP port taken", []string{"--syslog", "udp:" + takenUDP.LocalAddr().String()}, cli.ExitInUse,
 			fmt.Sprintf("cannot listen on udp %s: the port is taken. See by whom with: ss -lunp 'sport = :%s'; stop that, or choose another address with --syslog", takenUDP.LocalAddr(), port(takenUDP.LocalAddr()))},
+		{"the same port twice", []string{"--syslog", "127.0.77.2:5514", "--syslog", "tcp:127.0.77.2:5514"}, cli.ExitUsage,
+			"cannot listen on tcp 127.0.77.2:5514: dalogd itself does already, on tcp 127.0.77.2:5514. Leave one of the two out of --syslog"},
+		{"the same socket twice", []string{"--syslog", "unix:" + socket, "--syslog", "unix:" + socket}, cli.ExitUsage,
+			fmt.Sprintf("cannot listen on unix %s: dalogd itself does already, on unix %s. Leave one of the two out of --syslog", socket, socket)},
 		{"all HTTP ports taken", []string{"--syslog", "127.0.0.1:0", "--log-dir", dir(), "--http", taken.Addr().String()}, cli.ExitInUse,
 			fmt.Sprintf("cannot listen on http %s: the port is taken. See by whom with: ss -ltnp 'sport = :%s'; stop that, or choose another address with --http", taken.Addr(), port(taken.Addr()))},
 		{"foreign address", []string{"--syslog", "tcp:192.0.2.7:0"}, cli.ExitUsage,

@@ -126,6 +126,9 @@ func (c *courier) goBack(l *lane, offset int64, anchor *uint32, confirmed int64)
 	position, err := c.p.tailer.Rewind(l.source, offset, anchor)
 	switch {
 	case err == nil:
+		if len(l.parcels) > 0 || offset != confirmed {
+			c.readLater(l)
+		}
 		c.drop(l)
 		if offset < confirmed {
 			c.p.stats.rewound.Add(uint64(confirmed - offset))
@@ -152,6 +155,19 @@ func (c *courier) goBack(l *lane, offset int64, anchor *uint32, confirmed int64)
 		l.refused = true
 		c.wait()
 		c.p.log.Warn("cannot read; trying again", "path", l.source.Path, "error", err)
+	}
+}
+
+// readLater has what was read of newer files of the same path read again, behind
+// what is read again of l.
+func (c *courier) readLater(l *lane) {
+	for _, m := range c.lanes {
+		if m == l || m.source.Path != l.source.Path || m.sent > 0 || len(m.parcels) == 0 {
+			continue
+		}
+		if _, err := c.p.tailer.Rewind(m.source, m.parcels[0].start, nil); err == nil {
+			c.drop(m)
+		}
 	}
 }
 

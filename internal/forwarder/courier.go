@@ -45,6 +45,7 @@ type courier struct {
 	retryAt time.Time // the server has asked for that much patience
 	patient time.Duration
 	out     []byte
+	blocked map[string]bool // paths of which nothing more is sent for now
 
 	opened bool        // not the first session of this process
 	nonces [8][16]byte // of this process's last sessions
@@ -76,6 +77,7 @@ func newCourier(p *pump, a *agent) *courier {
 	return &courier{
 		p: p, agent: a, packer: delivery.NewPacker(), host: syslog.Field(p.cfg.Hostname, 255),
 		lanes: map[delivery.SourceID]*lane{}, arrived: make(chan struct{}, 1),
+		blocked: map[string]bool{},
 	}
 }
 
@@ -237,12 +239,17 @@ func (c *courier) post() error {
 		return err
 	}
 	kept := c.unsent[:0]
+	clear(c.blocked)
 	for i, p := range c.unsent {
 		l := p.lane
-		if l.state != claimed || l.refused || l.sent >= len(l.parcels) || l.parcels[l.sent] != p || c.client.Free() < laneLimit {
-			if p.body != nil {
-				kept = append(kept, p)
-			}
+		if p.body == nil {
+			continue // confirmed or dropped meanwhile
+		}
+		// The files that a path has led to are sent one after the other.
+		path := l.source.Path
+		if l.state != claimed || l.refused || c.blocked[path] || l.sent >= len(l.parcels) || l.parcels[l.sent] != p || c.client.Free() < laneLimit {
+			c.blocked[path] = true
+			kept = append(kept, p)
 			continue
 		}
 		if err := c.send(p); err != nil {

@@ -84,7 +84,12 @@ func (c *courier) trim(p *parcel, offset int64, anchor uint32) (ok bool) {
 		return false
 	}
 	n := int(offset - p.start)
-	if n < delivery.AnchorSize && p.start > 0 || delivery.Anchor(lines[:n]) != anchor {
+	if n >= delivery.AnchorSize || p.start == 0 {
+		ok = delivery.Anchor(lines[:n]) == anchor
+	} else {
+		ok = c.p.tailer.Fits(p.lane.source, offset, anchor)
+	}
+	if !ok {
 		return false
 	}
 	c.held -= int64(len(p.body))

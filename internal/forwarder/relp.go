@@ -22,10 +22,18 @@ const relpPromise = "to dalogd each line is delivered exactly once; to another R
 // openTimeout is how long a server may take to answer "open".
 const openTimeout = 15 * time.Second
 
+// deadAfter is how long the server's TCP may not acknowledge what was sent before
+// the connection counts as dead: one that the network has swallowed is replaced
+// within ten seconds.
+const deadAfter = 8 * time.Second
+
 // openRELP begins a session. frames is the one to go on with where the server does
 // not take dalog's own commands.
 func (p *pump) openRELP(ctx context.Context, conn *link) (client *relp.Client, frames *relpFrames, err error) {
 	var target atomic.Pointer[func(relp.Answer)]
+	if err := setUserTimeout(conn.tcp, min(p.cfg.PeerTimeout, deadAfter)); err != nil {
+		return nil, nil, errors.Join(err, conn.Close())
+	}
 	limited, cancel := context.WithTimeoutCause(ctx, openTimeout, errNoRELP)
 	defer cancel()
 	client, err = relp.Open(limited, conn.Conn, relp.ClientConfig{

@@ -2,6 +2,7 @@ package forwarder
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -71,11 +72,8 @@ func openTCP(conn *link, peerTimeout time.Duration) (*tcpSession, error) {
 		return nil, err
 	}
 	s := &tcpSession{conn: conn.Conn, tcp: conn.tcp, raw: raw, ended: make(chan struct{})}
-	err = s.control(func(fd int) error {
-		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(peerTimeout.Milliseconds()))
-	})
-	if err != nil {
-		return nil, fmt.Errorf("set the connection's timeout: %w", err)
+	if err := setUserTimeout(conn.tcp, peerTimeout); err != nil {
+		return nil, err
 	}
 	go func() {
 		defer close(s.ended)
@@ -85,6 +83,23 @@ func openTCP(conn *link, peerTimeout time.Duration) (*tcpSession, error) {
 		}
 	}()
 	return s, nil
+}
+
+// setUserTimeout has a connection end when the peer's TCP takes nothing for so
+// long.
+func setUserTimeout(conn *net.TCPConn, limit time.Duration) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = raw.Control(func(fd uintptr) {
+		failed = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(limit.Milliseconds()))
+	})
+	if err = errors.Join(err, failed); err != nil {
+		return fmt.Errorf("set the connection's timeout: %w", err)
+	}
+	return nil
 }
 
 func (s *tcpSession) control(fn func(fd int) error) error {

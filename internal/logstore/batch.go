@@ -76,7 +76,7 @@ func (f *filler) fill(b *batch, msgs []syslog.Message, received syslog.Timestamp
 	for _, c := range f.chains {
 		f.chain[c.file.id] = 0
 		if c.file == f.router.overflow {
-			b.overflow = f.length(c)
+			b.overflow = f.displaced(c, msgs)
 		}
 		for i := c.first; i >= 0; i = f.next[i] {
 			var lines int
@@ -123,9 +123,13 @@ func (f *filler) sort(msgs []syslog.Message) {
 	}
 }
 
-func (f *filler) length(c chain) (n int) {
+// displaced counts the messages of the overflow file whose own file it is not.
+func (f *filler) displaced(c chain, msgs []syslog.Message) (n int) {
+	var buf [maxStem + 16]byte
 	for i := c.first; i >= 0; i = f.next[i] {
-		n++
+		if string(appendFileName(buf[:0], msgs[i].Program)) != overflowFile {
+			n++
+		}
 	}
 	return n
 }

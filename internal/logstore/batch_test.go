@@ -51,6 +51,17 @@ func TestFillMatchesOneByOne(t *testing.T) {
 	})
 }
 
+// A program that is called overflow has not been left without a file.
+func TestOverflowIsCountedForOthersOnly(t *testing.T) {
+	t.Parallel()
+	f := &filler{router: newRouter(nil, 1, 1)} // no file besides the standard ones
+	msgs := []syslog.Message{message("overflow", "a"), message("other", "b"), message("overflow", "c"), message("nginx", "d")}
+	b := new(batchPool).get(sizeEstimate(msgs))
+	f.fill(b, msgs, syslog.At(testTime))
+	require.Equal(t, 1, b.overflow)
+	require.Len(t, b.parts, 2)
+}
+
 func TestFillDoesNotAllocate(t *testing.T) {
 	f := &filler{router: newRouter(nil, 1000, 1000)}
 	msgs := benchMessages(100, benchPrograms)

@@ -8,6 +8,7 @@ type Protocol uint8
 const (
 	Undecided Protocol = iota
 	TLS                // a ClientHello; inside it, sniff again
+	TLSLate            // a TLS record that begins nothing, such as an alert: to be refused
 	RELP               // "1 open"
 	RELPLate           // a RELP command that is not the first one: answer serverclose
 	Octet              // syslog that begins with an octet-counted frame
@@ -21,6 +22,8 @@ func (p Protocol) String() string {
 	switch p {
 	case TLS:
 		return "tls"
+	case TLSLate:
+		return "tls out of sequence"
 	case RELP:
 		return "relp"
 	case RELPLate:
@@ -52,7 +55,7 @@ func Sniff(first []byte, final bool) (p Protocol, decided bool) {
 	}
 	first = first[:min(len(first), sniffSize)]
 	switch c := first[0]; {
-	case c == 0x16:
+	case c >= 0x14 && c <= 0x17:
 		p = sniffTLS(first)
 	case c == '\r':
 		p = sniffPrefix(first, proxyV2Signature, ProxyV2)
@@ -69,12 +72,15 @@ func Sniff(first []byte, final bool) (p Protocol, decided bool) {
 	return p, p != Undecided
 }
 
-// sniffTLS knows a record (RFC 8446, section 5.1) of the type handshake, of a
-// legacy version up to 3.4, that holds a ClientHello.
+// sniffTLS knows a record (RFC 8446, section 5.1) of a legacy version up to 3.4,
+// and of those of the type handshake the one that holds a ClientHello.
 func sniffTLS(b []byte) Protocol {
+	const handshake, clientHello = 0x16, 1
 	switch {
-	case len(b) > 1 && b[1] != 3, len(b) > 2 && b[2] > 4, len(b) > 5 && b[5] != 1:
+	case len(b) > 1 && b[1] != 3, len(b) > 2 && b[2] > 4:
 		return Line
+	case len(b) > 2 && b[0] != handshake, len(b) > 5 && b[5] != clientHello:
+		return TLSLate
 	case len(b) < 6:
 		return Undecided
 	}

@@ -2,6 +2,7 @@ package syslogsrv
 
 import (
 	"fmt"
+	"net"
 	"strings"
 )
 
@@ -29,6 +30,21 @@ func (e Endpoint) Kind() string {
 }
 
 func (e Endpoint) String() string { return e.Kind() + ":" + e.Address }
+
+// clashes tells whether the system gives only one of two addresses to a process.
+func (e Endpoint) clashes(other Endpoint) bool {
+	local := func(e Endpoint) bool { return e.Network == Unix || e.Network == Unixgram }
+	switch {
+	case local(e) && local(other):
+		return e.Address == other.Address
+	case e.Network != other.Network:
+		return false
+	}
+	host, port, _ := net.SplitHostPort(e.Address)
+	otherHost, otherPort, _ := net.SplitHostPort(other.Address)
+	all := func(host string) bool { return host == "" || net.ParseIP(host).IsUnspecified() }
+	return port == otherPort && (host == otherHost || all(host) || all(otherHost))
+}
 
 // ParseEndpoints reads NETWORK:ADDRESS, where NETWORK is tcp, udp, tls, unix or
 // unixgram. Without a network it is both TCP and UDP on that HOST:PORT.

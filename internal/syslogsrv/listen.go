@@ -24,6 +24,12 @@ type ListenError struct {
 func (e *ListenError) Error() string { return fmt.Sprintf("listen on %s: %v", e.Endpoint, e.Err) }
 func (e *ListenError) Unwrap() error { return e.Err }
 
+// TwiceError is a ListenError's Err where the address is taken by a socket that
+// the Server opened itself, or inherited.
+type TwiceError struct{ First Endpoint }
+
+func (e *TwiceError) Error() string { return fmt.Sprintf("%s is listened on already", e.First) }
+
 // listener is a bound stream socket.
 type listener struct {
 	net.Listener
@@ -52,7 +58,15 @@ func (s *Server) bind(endpoints []Endpoint) error {
 		if e.Network == UDP && i > 0 && endpoints[i-1].Network == TCP && endpoints[i-1].Address == e.Address && portZero(e.Address) {
 			e.Address = s.listeners[len(s.listeners)-1].endpoint.Address
 		}
-		if err := s.bindOne(e); err != nil {
+		err := s.bindOne(e)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			for _, own := range s.Bound() {
+				if own.clashes(e) {
+					err = &TwiceError{own}
+				}
+			}
+		}
+		if err != nil {
 			return &ListenError{Endpoint: e, Err: err}
 		}
 	}

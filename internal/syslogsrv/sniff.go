@@ -29,7 +29,7 @@ func (c *conn) sniff(first []byte, final bool) (done int) {
 		c.stage = framed // closed without a word
 		return 0
 	}
-	if c.endpoint.TLS && c.secure == nil && protocol != syslog.TLS && protocol != syslog.ProxyV1 && protocol != syslog.ProxyV2 {
+	if c.endpoint.TLS && c.secure == nil && protocol != syslog.TLS && protocol != syslog.TLSLate && protocol != syslog.ProxyV1 && protocol != syslog.ProxyV2 {
 		c.refuse(TLSRequired, "")
 		return 0
 	}
@@ -41,6 +41,9 @@ func (c *conn) sniff(first []byte, final bool) (done int) {
 		}
 		c.setSniffDeadline(time.Time{})
 		c.stage = handshake
+		return 0
+	case syslog.TLSLate:
+		c.refuse(TLSFailed, "a TLS record that begins no handshake")
 		return 0
 	case syslog.RELP:
 		if !c.mayTalk() {

@@ -101,7 +101,12 @@ func (c *Certificates) load() error {
 	if err != nil {
 		return fmt.Errorf("load TLS certificate %s with key %s: %w", c.files.Cert, c.files.Key, err)
 	}
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}
+	cfg := &tls.Config{
+		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair},
+		// Senders of syslog do not read. With a ticket left unread, the system of a
+		// sender that closes resets the connection, and drops what it has not sent.
+		SessionTicketsDisabled: true,
+	}
 	if c.files.ClientCA != "" {
 		pem, err := os.ReadFile(c.files.ClientCA)
 		if err != nil {

@@ -6,10 +6,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 var tlsAndPlain = []Endpoint{{Network: TCP, Address: "127.0.0.1:0"}, {Network: TCP, Address: "127.0.0.1:0", TLS: true}}
@@ -45,6 +47,46 @@ func TestSniffingInsideTLS(t *testing.T) {
 	send(t, nested, "\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03")
 	wantClosed(t, nested)
 	r.wantRefused(TLSNotOffered, 1)
+}
+
+// byteByByte is a connection that nobody reads ahead from.
+type byteByByte struct{ net.Conn }
+
+func (c byteByByte) Read(p []byte) (int, error) { return c.Conn.Read(p[:min(len(p), 1)]) }
+
+// A sender that closes with something unread resets the connection, and its system
+// drops what it has not sent: so nothing is said to those who do not listen.
+func TestNothingIsLeftUnreadInTLS(t *testing.T) {
+	t.Parallel()
+	ca := newCA(t)
+	r := startServer(t, Config{TLS: ca.issue(t, "log.test").load(t)}, nil)
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		socket := r.dial(TCP)
+		c := tls.Client(byteByByte{socket}, &tls.Config{RootCAs: ca.pool, ServerName: "log.test", MaxVersion: version, ClientSessionCache: tls.NewLRUClientSessionCache(1)})
+		send(t, c, "<13>p: "+tls.VersionName(version)+"\n")
+		eventually(t, func() bool { return slices.Contains(r.sink.texts(), tls.VersionName(version)) }, "the message")
+		raw, err := socket.(*net.TCPConn).SyscallConn()
+		require.NoError(t, err)
+		require.NoError(t, control(raw, func(fd int) error {
+			unread, err := unix.IoctlGetInt(fd, unix.SIOCINQ)
+			require.Zero(t, unread, tls.VersionName(version))
+			return err
+		}))
+	}
+}
+
+// A peer that begins with the end of TLS sends no messages.
+func TestTLSAlertIsNoText(t *testing.T) {
+	t.Parallel()
+	r := startServer(t, Config{Listen: tlsAndPlain, TLS: newCA(t).issue(t, "log.test").load(t)}, nil)
+	for i, kind := range []string{TCP, "tls"} {
+		c := r.dial(kind)
+		send(t, c, "\x15\x03\x03\x00\x02\x02\x30")
+		wantClosed(t, c)
+		r.wantRefused(TLSFailed, uint64(i+1))
+	}
+	require.NoError(t, r.stop())
+	require.Empty(t, r.sink.texts())
 }
 
 func TestClientCertificates(t *testing.T) {

@@ -71,6 +71,7 @@ func (t *Tailer) Rewind(s *Source, offset int64, anchor *uint32) (delivery.Posit
 		return delivery.Position{}, ErrContent
 	}
 	s.cursor, s.seen, s.eof, s.again = c, offset, false, true
+	s.allowed = 0 // that was for what is read again now
 	return position, nil
 }
 

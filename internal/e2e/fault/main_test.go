@@ -23,8 +23,8 @@ var (
 	seed   = flag.Uint64("seed", 0, "repeat the choices of the run that printed this seed")
 )
 
-// dalogdPath is the program under test, built once.
-var dalogdPath string
+// dalogdPath and dalogfwdPath are the programs under test, built once.
+var dalogdPath, dalogfwdPath string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -39,9 +39,10 @@ func run(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "dalog-fault-")
 	if err == nil {
 		defer os.RemoveAll(dir)
+		err = errors.Join(os.Chmod(dir, 0o755), build(dir)) // dalogd may run as another user
+		dalogfwdPath = filepath.Join(dir, "dalogfwd")
 		if dalogdPath = *program; dalogdPath == "" {
 			dalogdPath = filepath.Join(dir, "dalogd")
-			err = errors.Join(os.Chmod(dir, 0o755), build(dalogdPath)) // dalogd may run as another user
 		}
 	}
 	if err != nil {
@@ -51,16 +52,17 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-func build(path string) error {
+// build builds both programs in dir.
+func build(dir string) error {
 	root, err := peers.ModuleRoot()
 	if err != nil {
 		return err
 	}
-	args := []string{"build", "-o", path}
+	args := []string{"build", "-o", dir + "/"}
 	if os.Getenv("DALOG_E2E_RACE") != "" {
 		args = append(args, "-race")
 	}
-	cmd := exec.Command("go", append(args, "./cmd/dalogd")...)
+	cmd := exec.Command("go", append(args, "./cmd/dalogd", "./cmd/dalogfwd")...)
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%v: %w\n%s", cmd.Args, err, out)

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/dalog-project/dalog/internal/delivery"
+	"github.com/dalog-project/dalog/internal/logstore"
+	"github.com/dalog-project/dalog/internal/syslogsrv"
+)
+
+// sourceLine is one source in the answer to "sources". Names are API.
+type sourceLine struct {
+	Peer string `json:"peer"` // name in its certificate; empty without one
+	Addr string `json:"addr"` // of the sender
+	Host string `json:"host"`
+	Path string `json:"path"` // at the sender
+	// Source is the beginning of the source's id: who knows all of it may send for
+	// it.
+	Source    string    `json:"source"`
+	First     int64     `json:"first"`         // offset of the first byte that is stored
+	Committed int64     `json:"committed"`     // offset behind the last one
+	Skipped   int64     `json:"skipped_bytes"` // between the two, left out by the sender on purpose
+	LastSeen  time.Time `json:"last_seen"`     // the last batch
+	Connected bool      `json:"connected"`
+}
+
+// listSources joins what the store has and what the senders said of it.
+func listSources(receiver *syslogsrv.Server, store *logstore.Store) []sourceLine {
+	said := map[delivery.SourceKey]syslogsrv.SourceInfo{}
+	for _, s := range receiver.Sources() {
+		said[s.Key] = s
+	}
+	lines := []sourceLine{}
+	for _, s := range store.Sources() {
+		info := said[s.SourceKey]
+		lines = append(lines, sourceLine{
+			Peer: s.Peer, Addr: info.Addr, Host: info.Host, Path: info.Path, Source: s.ID.String()[:8],
+			First: s.First, Committed: s.Offset, Skipped: s.Skipped, LastSeen: time.Unix(s.Seen, 0).UTC(), Connected: info.Live,
+		})
+	}
+	slices.SortStableFunc(lines, func(a, b sourceLine) int {
+		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Path, b.Path), a.LastSeen.Compare(b.LastSeen))
+	})
+	return lines
+}
+
+// printSources asks the running dalogd for its sources and prints them.
+func printSources(stdout io.Writer, f *flags) error {
+	answer, err := ask(f.stateDir(), "sources", true)
+	if err != nil {
+		return err
+	}
+	if f.Sources.Output == "json" {
+		_, err := stdout.Write(answer)
+		return err
+	}
+	var lines []sourceLine
+	if err := json.Unmarshal(answer, &lines); err != nil {
+		return fmt.Errorf("answer of dalogd: %w", err)
+	}
+	if len(lines) == 0 {
+		_, err := fmt.Fprintln(stdout, "No file has been sent by a dalogfwd that says how far it has come (--protocol relp).")
+		return err
+	}
+	table := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "HOST\tFILE\tFIRST\tCOMMITTED\tSKIPPED\tLAST SEEN\tSENDER")
+	for _, l := range lines {
+		sender := cmp.Or(l.Peer, l.Addr)
+		switch {
+		case l.Host == "" && l.Path == "": // since dalogd was started
+			sender = cmp.Or(l.Peer, "not seen since the start")
+		case !l.Connected:
+			sender += " (not connected)"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%s\t%s\n", cmp.Or(l.Host, "-"), cmp.Or(l.Path, l.Source), l.First, l.Committed, l.Skipped,
+			l.LastSeen.Local().Format(time.DateTime), sender)
+	}
+	return table.Flush()
+}
+
+// writeSources answers "sources".
+func writeSources(receiver *syslogsrv.Server, store *logstore.Store) ([]byte, error) {
+	b, err := json.MarshalIndent(listSources(receiver, store), "", "  ")
+	return append(b, '\n'), err
+}
