@@ -163,6 +163,9 @@ func nameMatches(allowed, name string) bool {
 func (c *Certificates) ForReaders() *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
+		// Said here because an http.Server that serves plain listeners as well
+		// does not add it.
+		NextProtos: []string{"h2", "http/1.1"},
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 			return &c.current.Load().Certificates[0], nil
 		},
