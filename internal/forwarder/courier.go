@@ -46,6 +46,8 @@ type courier struct {
 	retryAt time.Time // the server has asked for that much patience
 	patient time.Duration
 	out     []byte
+	latency time.Duration   // from sending a parcel to its answer, of late
+	begun   int             // sources of the tailer that were claimed, or are to be
 	blocked map[string]bool // paths of which nothing more is sent for now
 
 	opened bool        // not the first session of this process
@@ -59,6 +61,7 @@ type courier struct {
 // order is what a command was about.
 type order struct {
 	parcel *parcel
+	sent   time.Time // the parcel
 	claims []*lane
 	open   bool
 	end    delivery.SourceID
@@ -188,7 +191,7 @@ func (c *courier) begin(client *relp.Client) {
 	c.mu.Lock()
 	c.answers = nil
 	c.mu.Unlock()
-	c.retryAt, c.patient = time.Time{}, 0
+	c.retryAt, c.patient, c.latency = time.Time{}, 0, fastEnough
 	c.unsent = c.unsent[:0]
 	for id, l := range c.lanes {
 		if len(l.parcels) == 0 {
@@ -279,7 +282,7 @@ func (c *courier) send(p *parcel) error {
 		return err
 	}
 	c.p.stats.bytes.Add(uint64(len(c.out)))
-	c.orders[txnr] = order{parcel: p}
+	c.orders[txnr] = order{parcel: p, sent: time.Now()}
 	l.sent++
 	l.flying++
 	l.at, l.anchor = p.end, p.after

@@ -13,8 +13,8 @@ import (
 const maxTransactions = 900_000_000
 
 // librelpFrame is the longest message for servers built on librelp, in bytes: by
-// default rsyslog acknowledges a longer one and drops its end.
-const librelpFrame = 8 << 10
+// default rsyslog acknowledges one of more than 8096 and drops its end.
+const librelpFrame = 8000
 
 var errRenumber = errors.New("the session's transaction numbers are used up; a new one begins")
 
@@ -24,11 +24,10 @@ var errRenumber = errors.New("the session's transaction numbers are used up; a n
 type relpFrames struct {
 	client *relp.Client
 
-	mu     sync.Mutex
-	first  uint32 // transaction number of the first of waiting
-	wait   []waiting
-	known  int64 // bytes up to there
-	failed error
+	mu    sync.Mutex
+	first uint32 // transaction number of the first of waiting
+	wait  []waiting
+	known int64 // bytes up to there
 }
 
 // waiting is a message that was sent.

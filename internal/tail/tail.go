@@ -46,6 +46,7 @@ type Tailer struct {
 	mu      sync.Mutex
 	ready   readyList
 	touched []*Source // by hints
+	begun   int       // sources that became active
 	ending  bool      // nothing waits any more
 }
 
@@ -265,6 +266,7 @@ func (t *Tailer) apply(now time.Time) {
 	defer t.mu.Unlock()
 	for _, s := range t.fresh {
 		s.active = true
+		t.begun++
 		t.offer(s)
 	}
 	t.fresh = nil
