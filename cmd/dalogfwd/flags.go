@@ -32,6 +32,7 @@ type flags struct {
 
 	StateDir string `group:"State" placeholder:"DIR" default:"/var/lib/dalogfwd" help:"Folder of the positions up to which each file is delivered. Keep it over restarts: without it all files are sent again."`
 
+	metricsFlags
 	cli.Base
 
 	Run struct{} `cmd:"" default:"withargs" help:"Follow and deliver. This is what dalogfwd does without a command."`

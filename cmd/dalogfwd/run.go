@@ -45,8 +45,15 @@ func forward(ctx context.Context, f *flags, env cli.Environment, signals <-chan 
 		return &cli.ExitError{Code: cli.ExitUsage, Err: err}
 	}
 	config.Log = log
+	metrics, err := listenMetrics(f)
+	if err != nil {
+		return err
+	}
 	fwd, err := forwarder.Open(config)
 	if err != nil {
+		if metrics != nil {
+			metrics.Close()
+		}
 		return startError(err, f.StateDir)
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -72,6 +79,20 @@ func forward(ctx context.Context, f *flags, env cli.Environment, signals <-chan 
 			}
 		}
 	}()
+	if metrics != nil {
+		log.Info("listening", "kind", "http", "addr", metrics.Addr().String())
+		go serveMetrics(ctx, metrics, fwd, log)
+	}
+	service := cli.Service{Log: log}
+	watch, noWatch := context.WithCancel(context.WithoutCancel(ctx))
+	defer noWatch()
+	go func() {
+		if err := service.Watch(watch, func() { fwd.Stats() }); err != nil {
+			log.Warn("the service manager's watchdog is not served", "err", err)
+		}
+	}()
+	service.Ready("running")
+	defer context.AfterFunc(ctx, service.Stopping)()
 	log.Info("ready", "version", versionText(), "pid", os.Getpid(), "server", strings.Join(config.Servers, ","),
 		"protocol", config.Protocol, "hostname", config.Hostname, "files", len(config.Files), "state_dir", config.StateDir)
 	if err := fwd.Run(ctx); err != nil {

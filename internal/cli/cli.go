@@ -51,7 +51,9 @@ type Base struct {
 	Completion struct {
 		Shell string `arg:"" enum:"bash,zsh,fish" help:"'bash', 'zsh' or 'fish'."`
 	} `cmd:"" help:"Print completions for a shell. For bash: source <(${name} completion bash)."`
-	Man struct{} `cmd:"" help:"Print the manual page."`
+	Man struct {
+		Format string `enum:"man,markdown" default:"man" help:"'man', or 'markdown' for a table of the settings."`
+	} `cmd:"" help:"Print the manual page."`
 }
 
 const configFlag = "config"
@@ -144,10 +146,13 @@ func (p *Program) Parse(target any) (inv *Invocation, err error) {
 	inv.Done = true
 	switch inv.Command {
 	case "config print":
-		return inv, printSettings(p, inv, outputOf(parsed))
+		return inv, printSettings(p, inv, flagOf(parsed, "output"))
 	case "completion":
 		return inv, writeCompletion(p.Stdout, parser.Model, parsed.Selected().Positional[0].Target.String())
 	case "man":
+		if flagOf(parsed, "format") == "markdown" {
+			return inv, writeReference(p.Stdout, parser.Model, p)
+		}
 		return inv, writeMan(p.Stdout, parser.Model, p)
 	}
 	inv.Done = false
@@ -197,10 +202,10 @@ func command(path []*kong.Path) string {
 	return strings.Join(words, " ")
 }
 
-// outputOf is the -o of the selected command.
-func outputOf(c *kong.Context) string {
+// flagOf is a flag of the selected command.
+func flagOf(c *kong.Context, name string) string {
 	for _, f := range c.Selected().Flags {
-		if f.Name == "output" {
+		if f.Name == name {
 			return f.Target.String()
 		}
 	}

@@ -239,3 +239,11 @@ func (b *tab) keepShot() {
 	}
 	b.t.Log("screenshot:", path)
 }
+
+// picture makes one of the pictures in docs/.
+func (b *tab) picture(name string) {
+	b.t.Helper()
+	root, err := peers.ModuleRoot()
+	require.NoError(b.t, err)
+	b.shot(filepath.Join(root, "docs", "page-"+name+".png"))
+}

@@ -127,7 +127,7 @@ func (l *logs) serve(args ...string) *daemon {
 	l.flush()
 	require.NoError(l.t, os.MkdirAll(l.dir, 0o755))
 	output := newStartLog()
-	cmd := exec.Command(dalogdPath, append([]string{"--log-dir", l.dir, "--syslog", "127.0.0.1:0", "--http", "127.0.0.1:0"}, args...)...)
+	cmd := exec.Command(dalogdPath, append([]string{"--log-dir", l.dir, "--syslog", "127.0.0.1:0", "--http", "127.0.0.1:0", "--user", "root"}, args...)...)
 	cmd.Stdout, cmd.Stderr = output, output
 	p, err := proc.Start(cmd)
 	require.NoError(l.t, err)

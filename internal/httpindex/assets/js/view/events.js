@@ -27,6 +27,7 @@ const writer = (line) => `${line.file}\n${line.host}\n${line.program}\n${line.pi
 
 const sameMoment = 2000; // ms between a line and the traceback that explains it
 const most = 2000; // lines of one event
+const mostWriters = 500; // that are told apart at one time
 
 /**
  * Puts lines that come in file order into events.
@@ -64,6 +65,7 @@ export class Grouper {
     }
     const starts = begins.test(text);
     const event = { lines: [line], from: starts ? 0 : -1, last: "" };
+    if (this.#latest.size >= mostWriters) this.#latest.clear();
     this.#latest.set(key, { event, open: starts });
     return { event, isNew: true };
   }

@@ -93,10 +93,25 @@ export class Follow {
     });
     // The browser's own retries would begin where the URL says; from here it
     // begins behind the last line that was drawn or counted.
+    let opened = false;
+    stream.addEventListener("open", () => (opened = true));
     stream.addEventListener("error", () => {
       stream.close();
-      if (this.#stream === stream) this.#again();
+      if (this.#stream !== stream) return;
+      this.#again();
+      if (!opened) this.#ask();
     });
+  }
+
+  /** An event stream does not tell why it was refused; the same request does. */
+  async #ask() {
+    try {
+      const { status } = await fetch(this.told.url(this.position), { method: "HEAD" });
+      this.reason = { 401: "not allowed", 403: "not allowed", 404: "the file is gone", 410: "what was followed has expired", 429: "too many clients follow at present" }[status] || "";
+      this.told.changed();
+    } catch {
+      // Nobody answers: it is as it looks.
+    }
   }
 
   #again() {
@@ -140,7 +155,7 @@ export class Follow {
     }
   }
 
-  /** @param {{line: Line}[]} lines */
+  /** @param {{line: Line, after: string}[]} lines */
   #count(lines) {
     this.waiting += lines.length;
     for (const { line } of lines) if (line.level === "error" || line.level === "critical") this.waitingErrors++;

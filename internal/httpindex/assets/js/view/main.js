@@ -54,7 +54,11 @@ const follow = new Follow({
     drawStatusSoon();
   },
   skip: (at) => win.restart(at),
-  gap: (gap) => say(`A gap: ${gap.reason || "some lines were left out"}. Scroll up to read them.`),
+  gap: (gap) => {
+    // What was left out is read when one scrolls up to it.
+    if (source.single && gap.to !== undefined) win.restart(String(gap.to));
+    say(`Some lines were left out here: ${gap.reason || "they came too fast"}. Scroll up to read what is kept of them.`);
+  },
   changed: () => drawFollow(),
 });
 const mover = new Mover(win, {
@@ -307,7 +311,7 @@ function freeze() {
 
 function drawFollow() {
   const button = byId("follow");
-  const names = { off: "Follow", connecting: "Connecting", live: "Following", waiting: `Connection lost, next try in ${follow.retryIn} s`, refused: "Not followed" };
+  const names = { off: "Follow", connecting: "Connecting", live: "Following", waiting: `${follow.reason ? `Not followed: ${follow.reason}` : "Connection lost"}, next try in ${follow.retryIn} s`, refused: "Not followed" };
   button.dataset.state = follow.frozen && follow.state === "live" ? "frozen" : follow.state;
   button.setAttribute("aria-pressed", String(follow.on));
   byId("follow-name").textContent = follow.frozen && follow.state === "live" ? "Held" : names[follow.state];

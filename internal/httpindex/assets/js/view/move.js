@@ -134,7 +134,7 @@ export class Mover {
 
   toggle() {
     const el = this.#start();
-    if (el) toggle(el);
+    if (el && toggle(el)) this.#reveal(el);
   }
 
   raw() {

@@ -43,8 +43,6 @@ export function searchBar(on) {
       for (const name of /** @type {const} */ (["regex", "exact", "invert"])) byId(name).setAttribute("aria-pressed", String(s[name]));
       byId("mode-filter").setAttribute("aria-pressed", String(!s.mark));
       byId("mode-mark").setAttribute("aria-pressed", String(s.mark));
-      // Without is no pattern of its own when it is one of several.
-      byId("invert").disabled = Boolean(s.session || s.pattern);
     },
   };
 }

@@ -102,8 +102,8 @@ export function filters(s, also = {}) {
     if (s.invert) p.set("invert", "1");
   } else if (more.length) {
     // One kind of pattern for all: text is quoted.
-    if (q) more.push((s.exact ? "" : "(?i)") + (s.regex ? q : quoteRegex(q)));
     for (const pattern of more) p.append("grep", pattern);
+    if (q) p.append(s.invert ? "exclude" : "grep", (s.exact ? "" : "(?i)") + (s.regex ? q : quoteRegex(q)));
     p.set("match", "regex");
   }
   const level = also.level || s.level;

@@ -15,7 +15,7 @@ export function takeDialog(current, say) {
   const [time, minutes, get, command, wrong] = ["bundle-time", "bundle-minutes", "bundle-get", "bundle-command", "bundle-error"].map(byId);
   byId("bundle").addEventListener("click", () => {
     const { source, time: at } = current();
-    byId("take-seen").href = source.textURL({ format: "text", download: "1" });
+    byId("take-seen").href = source.textURL(source.single ? { format: "text", download: "1" } : { format: "text" });
     byId("take-file-row").hidden = !source.single;
     if (source.single) byId("take-file").href = url(filePath(source.files[0]), new URLSearchParams({ download: "1" }));
     const t = timeIn(at || stamp(Date.now()), settings.zone === "sent" ? "server" : settings.zone);
