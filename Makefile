@@ -76,8 +76,8 @@ bench-ingest: build peers ## dalogd beside rsyslog and syslog-ng: rate, CPU, mem
 bench-forward: build peers ## dalogfwd beside rsyslog and syslog-ng: CPU and bytes a line, lines/s, memory
 	$(GO) run ./bench/forward $(ARGS)
 
-# Arguments in ARGS, for instance ARGS='-rounds 3'.
-bench-serve: build peers ## dalogd beside nginx: the list of files, a large download, archives
+# Needs nginx installed. Arguments in ARGS, for instance ARGS='-rounds 3'.
+bench-serve: build ## dalogd beside nginx: the list of files, a large download, archives
 	$(GO) run ./bench/serve $(ARGS)
 
 bench-commit: ## what a commit takes and writes, by number of files, on this disk

@@ -37,6 +37,7 @@ type Store struct {
 	parts  *parts
 	keeper *keeper
 	count  counters
+	listed atomic.Pointer[listed] // the last list; nil = there was none
 
 	fillers sync.Pool // of *filler
 	batches batchPool
