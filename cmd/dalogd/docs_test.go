@@ -133,3 +133,16 @@ func TestPackagedConfiguration(t *testing.T) {
 	}
 	require.GreaterOrEqual(t, n, 11)
 }
+
+// Links between the documents lead somewhere.
+func TestLinksInDocuments(t *testing.T) {
+	t.Parallel()
+	doctest.Words(t, root, regexp.MustCompile(`\]\(([^)#\s]+)[^)]*\)`), func(file, link string) {
+		if strings.Contains(link, "://") || !strings.HasSuffix(file, ".md") {
+			return
+		}
+		if _, err := os.Stat(filepath.Join(filepath.Dir(file), link)); err != nil {
+			t.Errorf("%s has a link to %s, which does not exist", file, link)
+		}
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/dalog-project/dalog/internal/cli"
 	"github.com/dalog-project/dalog/internal/forwarder"
@@ -30,12 +31,25 @@ type flags struct {
 	KeepBlank  bool         `group:"What" help:"Send empty lines too."`
 	MaxLine    cli.ByteSize `group:"What" placeholder:"SIZE" default:"1MiB" help:"Longer lines, and those that do not fit into one message (64 KiB), are sent in several pieces, with marks."`
 
+	OldDir      []string     `group:"What" placeholder:"DIR" help:"A folder that rotated files are put into (logrotate's olddir), relative to that of the file. Needed only where files may come, be rotated and be moved there while dalogfwd does not run: what it has begun to read it finds in folders beside the file by itself. Repeatable."`
+	HoldDeleted cli.ByteSize `group:"What" placeholder:"SIZE" default:"1GiB" help:"How much deleted files may take on the disk that are held open because they are not delivered. Beyond it the oldest are given up, which is told and counted."`
+
 	StateDir string `group:"State" placeholder:"DIR" default:"/var/lib/dalogfwd" help:"Folder of the positions up to which each file is delivered. Keep it over restarts: without it all files are sent again."`
 
 	metricsFlags
+	importFlags
 	cli.Base
 
 	Run struct{} `cmd:"" default:"withargs" help:"Follow and deliver. This is what dalogfwd does without a command."`
+
+	Plan struct {
+		Output string `short:"o" enum:"text,json" default:"text" help:"'text' or 'json'."`
+	} `cmd:"" help:"Show what would be sent, from where, as what, and why not; nothing is touched. Exit code 1: a file cannot be read, or no server is set."`
+	Status struct {
+		Output string        `short:"o" enum:"text,json" default:"text" help:"'text' or 'json'."`
+		MaxLag time.Duration `placeholder:"TIME" default:"1m" help:"Older lines that are not delivered are trouble."`
+	} `cmd:"" help:"Ask the dalogfwd that runs with --state-dir how it stands: per file the position, what waits and for how long, the last confirmation. Exit code 1: not connected, behind, or lines were lost; 2: none is running."`
+	Check struct{} `cmd:"" help:"Look for mistakes without starting: settings, state folder, files, servers. Exit code 2: it would not start; 1: it would, and something would not be delivered."`
 
 	command string // the first word of the command
 }
@@ -50,6 +64,8 @@ Examples:
   LOGSERVER=10.0.0.5 dalogfwd
   dalogfwd --server a.example.org,b.example.org:1514 --file /srv/app/log/app.log=app:debug
   dalogfwd --server logs --file '/var/log/app/*.log=app' --file /var/log/nginx/error.log=nginx:error
+  dalogfwd plan
+  dalogfwd status -o json
 
 Signals: TERM and INT send what the files hold, for at most 5 seconds, write the positions and exit; at once when repeated; HUP does nothing.
 
@@ -71,12 +87,16 @@ func parseFlags(args, environ []string, stdout, stderr io.Writer) (*flags, *cli.
 		return f, inv, err
 	}
 	f.command, _, _ = strings.Cut(inv.Command, " ")
+	if f.command == "import" { // which needs no settings
+		return f, inv, nil
+	}
 	return f, inv, inv.Locate(f.check())
 }
 
 // check finds what does not go together.
 func (f *flags) check() error {
-	if !cli.IsSet(f.Server) {
+	asks := f.command == "plan" || f.command == "status"
+	if !cli.IsSet(f.Server) && !asks {
 		return errors.New("no log server: set LOGSERVER or give --server HOST[:PORT]; see dalogfwd --help")
 	}
 	if f.MaxLine < 1<<10 || f.MaxLine > 16<<20 {
@@ -94,7 +114,10 @@ func (f *flags) config(env cli.Environment) (forwarder.Config, error) {
 		FromEnd:   f.StartAtEnd,
 		KeepBlank: f.KeepBlank,
 		MaxLine:   int(f.MaxLine),
-		Files:     docassembleFiles(),
+
+		HoldDeleted: int64(f.HoldDeleted),
+		OldDirs:     f.OldDir,
+		Files:       docassembleFiles(),
 	}
 	if f.TLS || f.TLSCA != "" || f.TLSCert != "" || f.TLSKey != "" || f.TLSName != "" {
 		c.TLS = &forwarder.TLS{CA: f.TLSCA, Cert: f.TLSCert, Key: f.TLSKey, Name: f.TLSName}

@@ -30,6 +30,14 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	case err != nil:
 		err = &cli.ExitError{Code: cli.ExitUsage, Err: inv.All(err)}
 	case inv.Done:
+	case f.command == "import":
+		err = importConfig(os.Stdin, stdout, f.Import.File)
+	case f.command == "plan":
+		err = showPlan(stdout, f, inv.Env, f.Plan.Output)
+	case f.command == "status":
+		err = showStatus(stdout, f.StateDir, f.Status.Output, f.Status.MaxLag)
+	case f.command == "check":
+		err = check(stdout, f, inv)
 	default:
 		log, _ := f.Logger(stderr)
 		inv.Warn(log)
@@ -60,6 +68,18 @@ func forward(ctx context.Context, f *flags, env cli.Environment, signals <-chan 
 	defer cancel()
 	ended := make(chan struct{})
 	defer close(ended)
+	asked, noMore := context.WithCancel(context.WithoutCancel(ctx))
+	control := make(chan struct{})
+	go func() {
+		defer close(control)
+		if err := serveControl(asked, f.StateDir, log, fwd.Status); err != nil {
+			log.Warn("'dalogfwd status' will get no answer", "error", err)
+		}
+	}()
+	defer func() {
+		noMore()
+		<-control
+	}()
 	go func() {
 		var begun time.Time
 		for {

@@ -2,8 +2,10 @@ package delivery
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 
+	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -24,17 +26,23 @@ func NewPacker() *Packer {
 	return &Packer{encoder}
 }
 
-// AppendBody appends lines to dst, packed where that makes them smaller.
-func (p *Packer) AppendBody(dst, lines []byte) (out []byte, encoding Encoding) {
+// AppendBody appends lines to dst, packed where that makes them smaller. Fast says
+// that time matters more than bytes.
+func (p *Packer) AppendBody(dst, lines []byte, fast bool) (out []byte, encoding Encoding) {
 	if len(lines) < minPacked {
 		return append(dst, lines...), Plain
 	}
 	start := len(dst)
-	dst = p.encoder.EncodeAll(lines, dst)
+	if fast {
+		dst = slices.Grow(dst, s2.MaxEncodedLen(len(lines)))
+		dst, encoding = dst[:start+len(s2.Encode(dst[start:cap(dst)], lines))], S2
+	} else {
+		dst, encoding = p.encoder.EncodeAll(lines, dst), Zstd
+	}
 	if len(dst)-start >= len(lines) {
 		return append(dst[:start], lines...), Plain
 	}
-	return dst, Zstd
+	return dst, encoding
 }
 
 // decoder unpacks; it may be used by all goroutines. Nothing of a frame makes it
@@ -57,7 +65,15 @@ func (b *Batch) Unpack(buf []byte) (lines, newBuf []byte, err error) {
 	if cap(buf) < b.Size {
 		buf = make([]byte, 0, max(b.Size, 256<<10))
 	}
-	lines, err = decoder().DecodeAll(b.Body, buf[:0])
+	if b.Encoding == S2 {
+		// The length that the block tells is what it is unpacked to.
+		if n, sizeErr := s2.DecodedLen(b.Body); sizeErr != nil || n != b.Size {
+			return nil, buf, fmt.Errorf("%w: body unpacks to %d bytes, not %d", ErrMalformed, n, b.Size)
+		}
+		lines, err = s2.Decode(buf[:b.Size], b.Body)
+	} else {
+		lines, err = decoder().DecodeAll(b.Body, buf[:0])
+	}
 	if err != nil {
 		return nil, buf, fmt.Errorf("%w: body: %w", ErrMalformed, err)
 	}

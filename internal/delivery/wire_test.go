@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/klauspost/compress/s2"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 )
@@ -49,7 +50,7 @@ func TestBatchRefused(t *testing.T) {
 		"no lines":       func(b *Batch) { b.Size, b.Body = 0, nil },
 		"many bytes":     func(b *Batch) { b.Size, b.Encoding = MaxBody+1, Zstd },
 		"long body":      func(b *Batch) { b.Body, b.Encoding = make([]byte, MaxBody+1), Zstd },
-		"encoding":       func(b *Batch) { b.Encoding = 2 },
+		"encoding":       func(b *Batch) { b.Encoding = 3 },
 		"size":           func(b *Batch) { b.Size++ },
 	} {
 		b := testBatch()
@@ -73,15 +74,19 @@ func TestBodies(t *testing.T) {
 	_, _ = random.Read(noise)
 	for name, c := range map[string]struct {
 		lines    []byte
+		fast     bool
 		encoding Encoding
 	}{
-		"short": {[]byte("a\n"), Plain},
-		"noise": {noise, Plain},
-		"lines": {bytes.Repeat([]byte("the same line again\n"), MaxBody/20), Zstd},
+		"short":       {[]byte("a\n"), false, Plain},
+		"noise":       {noise, false, Plain},
+		"lines":       {bytes.Repeat([]byte("the same line again\n"), MaxBody/20), false, Zstd},
+		"short, fast": {[]byte("a\n"), true, Plain},
+		"noise, fast": {noise, true, Plain},
+		"lines, fast": {bytes.Repeat([]byte("the same line again\n"), MaxBody/20), true, S2},
 	} {
 		b := testBatch()
 		prefix := []byte("before")
-		out, encoding := p.AppendBody(prefix, c.lines)
+		out, encoding := p.AppendBody(prefix, c.lines, c.fast)
 		require.Equal(t, c.encoding, encoding, name)
 		require.Equal(t, "before", string(out[:6]), name)
 		b.Body, b.Encoding, b.Size = out[6:], encoding, len(c.lines)
@@ -91,7 +96,7 @@ func TestBodies(t *testing.T) {
 		require.NoError(t, err, name)
 		require.Equal(t, c.lines, lines, name)
 
-		if encoding == Zstd {
+		if encoding != Plain {
 			b.Size--
 			require.NoError(t, got.Parse(encode(&b)), name)
 			_, _, err = got.Unpack(nil)
@@ -111,6 +116,13 @@ func TestBombs(t *testing.T) {
 	var got Batch
 	require.NoError(t, got.Parse(encode(&b)))
 	_, buf, err := got.Unpack(nil)
+	require.ErrorIs(t, err, ErrMalformed)
+	require.LessOrEqual(t, cap(buf), MaxBody)
+
+	b.Body, b.Encoding = s2.Encode(nil, make([]byte, 8<<20)), S2
+	require.Less(t, len(b.Body), MaxBody)
+	require.NoError(t, got.Parse(encode(&b)))
+	_, buf, err = got.Unpack(nil)
 	require.ErrorIs(t, err, ErrMalformed)
 	require.LessOrEqual(t, cap(buf), MaxBody)
 }
@@ -178,9 +190,11 @@ func TestAnswersRoundTrip(t *testing.T) {
 func FuzzBatch(f *testing.F) {
 	b := testBatch()
 	f.Add(encode(&b))
-	b.Body, b.Encoding = NewPacker().AppendBody(nil, bytes.Repeat([]byte("line\n"), 100))
-	b.Size = 500
-	f.Add(encode(&b))
+	for _, fast := range []bool{false, true} {
+		b.Body, b.Encoding = NewPacker().AppendBody(nil, bytes.Repeat([]byte("line\n"), 100), fast)
+		b.Size = 500
+		f.Add(encode(&b))
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var b Batch
 		if b.Parse(data) != nil {

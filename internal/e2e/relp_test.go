@@ -102,18 +102,8 @@ func waitAll(t *testing.T, path, what string, n int) {
 func TestFromRsyslogRELPWithTLS(t *testing.T) {
 	t.Parallel()
 	peer(t, "rsyslog")
-	openssl := peer(t, "openssl")
 	dir := t.TempDir()
-	for _, args := range [][]string{
-		{"req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=dalog-ca", "-keyout", "ca.key", "-out", "ca.pem"},
-		{"req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1", "-keyout", "key.pem", "-out", "request.pem"},
-		{"x509", "-req", "-in", "request.pem", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-out", "cert.pem"},
-	} {
-		cmd := exec.Command(openssl.Path, args...)
-		cmd.Dir = dir
-		out, err := cmd.CombinedOutput()
-		require.NoError(t, err, "%s", out)
-	}
+	makeCertificates(t, dir)
 	at := func(name string) string { return filepath.Join(dir, name) }
 	since := time.Now()
 	d := startDalogd(t, "", "--tls-cert", at("cert.pem"), "--tls-key", at("key.pem"))
@@ -131,4 +121,22 @@ func TestFromRsyslogRELPWithTLS(t *testing.T) {
 	metrics := string(d.get("/metrics"))
 	require.Contains(t, metrics, `dalogd_messages_total{protocol="relp"} 300`)
 	require.Contains(t, metrics, "dalogd_tls_handshakes_total 1")
+}
+
+// makeCertificates makes, below dir, ca.pem with ca.key, and cert.pem with key.pem for
+// 127.0.0.1.
+func makeCertificates(t *testing.T, dir string) {
+	t.Helper()
+	openssl := peer(t, "openssl")
+	writeFile(t, filepath.Join(dir, "names"), "subjectAltName=IP:127.0.0.1,DNS:web1.test\n")
+	for _, args := range [][]string{
+		{"req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=dalog-ca", "-keyout", "ca.key", "-out", "ca.pem"},
+		{"req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1", "-keyout", "key.pem", "-out", "request.pem"},
+		{"x509", "-req", "-in", "request.pem", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names", "-out", "cert.pem"},
+	} {
+		cmd := exec.Command(openssl.Path, args...)
+		cmd.Dir = dir
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+	}
 }

@@ -3,6 +3,7 @@ package forwarder
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/dalog-project/dalog/internal/delivery"
 )
@@ -32,6 +33,7 @@ func (c *courier) takeAnswer(o *order, a *reply) (err error) {
 	case o.open:
 		err = c.opening(o, a)
 	case o.parcel != nil:
+		c.latency = (3*c.latency + time.Since(o.sent)) / 4
 		err = c.delivered(o.parcel, a)
 	case a.code == delivery.CodeLater:
 		delete(c.ending, o.end)
@@ -54,6 +56,7 @@ func (c *courier) opening(o *order, a *reply) error {
 	switch a.code {
 	case delivery.CodeOK:
 	case delivery.CodeLater:
+		c.begun = -1 // all that is not claimed is asked for again
 		c.wait()
 		return nil
 	default:

@@ -13,6 +13,7 @@ import (
 // have less of a file than was confirmed, though nothing is new in that.
 func (c *courier) claimAll() error {
 	lanes := []*lane{}
+	c.begun = c.p.tailer.Begun()
 	for _, s := range c.p.tailer.Following() {
 		lanes = append(lanes, c.laneOf(s))
 	}
@@ -24,9 +25,19 @@ func (c *courier) claimAll() error {
 	return c.claim(lanes, true)
 }
 
-// claimNew claims the sources of parcels that are not claimed yet.
+// claimNew claims the sources that are not claimed yet: those of parcels, and those
+// that have begun, or were found again, since the last time.
 func (c *courier) claimNew() error {
 	var lanes []*lane
+	if begun := c.p.tailer.Begun(); begun != c.begun {
+		c.begun = begun
+		for _, s := range c.p.tailer.Following() {
+			if l := c.laneOf(s); l.state == unclaimed && l.flying == 0 {
+				l.state = claiming
+				lanes = append(lanes, l)
+			}
+		}
+	}
 	for _, p := range c.unsent {
 		if l := p.lane; p.body != nil && l.state == unclaimed && l.flying == 0 {
 			l.state = claiming
@@ -45,6 +56,7 @@ func (c *courier) claim(lanes []*lane, first bool) error {
 			for _, l := range lanes {
 				l.state = unclaimed
 			}
+			c.begun = -1 // for the next time
 			return nil
 		}
 		for _, l := range lanes {
@@ -185,6 +197,10 @@ func (c *courier) fork(l *lane, confirmed int64) {
 
 // drop forgets the parcels of a lane: they are read again.
 func (c *courier) drop(l *lane) {
+	if len(l.parcels) > 0 && l.again == nil {
+		number := l.parcels[0].number
+		l.again = &number
+	}
 	for _, p := range l.parcels {
 		c.raw -= p.end - p.start
 		c.held -= int64(len(p.body))

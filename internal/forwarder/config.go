@@ -51,7 +51,12 @@ type Config struct {
 	FailBack time.Duration
 	// RotateWait: see tail.Config.
 	RotateWait time.Duration
-	Log        *slog.Logger // default: discards
+	// OldDirs are folders that rotated files are put into, see tail.Config.
+	OldDirs []string
+	// HoldDeleted is how many bytes of deleted files that are not delivered may be
+	// held open; beyond it the oldest are given up. Default 1 GiB.
+	HoldDeleted int64
+	Log         *slog.Logger // default: discards
 }
 
 // File is what to follow and how to send it.
@@ -101,10 +106,17 @@ func (c *Config) setDefaults() error {
 	if c.FailBack <= 0 {
 		c.FailBack = 30 * time.Second
 	}
+	if c.HoldDeleted <= 0 {
+		c.HoldDeleted = 1 << 30
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return nil
+}
+
+func notInHost(r rune) bool {
+	return r <= ' ' || r == 0x7f || strings.ContainsRune(`,;/\"'=?#@()<>`+"`", r)
 }
 
 // serverAddress completes host, host:port, [v6]:port or a bare IPv6 address.
@@ -119,6 +131,9 @@ func serverAddress(s string) (string, error) {
 	}
 	if host == "" || port == "" {
 		return "", fmt.Errorf("server %q: expected host or host:port", s)
+	}
+	if i := strings.IndexFunc(host, notInHost); i >= 0 {
+		return "", fmt.Errorf("server %q: %q cannot be in a host name; write host or host:port, several of them with commas between", s, host[i:i+1])
 	}
 	if _, err := net.LookupPort("tcp", port); err != nil {
 		return "", fmt.Errorf("server %q: no such port", s)

@@ -31,6 +31,7 @@ type courier struct {
 	lanes  map[delivery.SourceID]*lane
 	unsent []*parcel // in the order of reading
 	number uint64    // of the next parcel
+	moved  bool      // unsent is not in that order, because a parcel took the place of another
 	held   int64     // bytes of bodies
 	raw    int64     // bytes of the files in parcels
 	spare  [][]byte
@@ -45,6 +46,8 @@ type courier struct {
 	retryAt time.Time // the server has asked for that much patience
 	patient time.Duration
 	out     []byte
+	latency time.Duration   // from sending a parcel to its answer, of late
+	begun   int             // sources of the tailer that were claimed, or are to be
 	blocked map[string]bool // paths of which nothing more is sent for now
 
 	opened bool        // not the first session of this process
@@ -58,6 +61,7 @@ type courier struct {
 // order is what a command was about.
 type order struct {
 	parcel *parcel
+	sent   time.Time // the parcel
 	claims []*lane
 	open   bool
 	end    delivery.SourceID
@@ -187,20 +191,20 @@ func (c *courier) begin(client *relp.Client) {
 	c.mu.Lock()
 	c.answers = nil
 	c.mu.Unlock()
-	c.retryAt, c.patient = time.Time{}, 0
+	c.retryAt, c.patient, c.latency = time.Time{}, 0, fastEnough
 	c.unsent = c.unsent[:0]
 	for id, l := range c.lanes {
 		if len(l.parcels) == 0 {
 			delete(c.lanes, id)
 		}
-		l.state, l.sent, l.flying, l.refused = unclaimed, 0, 0, false
+		l.state, l.sent, l.flying, l.refused, l.first, l.again = unclaimed, 0, 0, false, false, nil
 		c.unsent = append(c.unsent, l.parcels...)
 	}
 	c.sortUnsent()
 }
 
 func (c *courier) sortUnsent() {
-	slices.SortFunc(c.unsent, func(a, b *parcel) int { return cmp.Compare(a.number, b.number) })
+	slices.SortStableFunc(c.unsent, func(a, b *parcel) int { return cmp.Compare(a.number, b.number) })
 }
 
 // laneOf finds the lane of a source, or makes it.
@@ -238,6 +242,10 @@ func (c *courier) post() error {
 	if err := c.claimNew(); err != nil {
 		return err
 	}
+	if c.moved {
+		c.sortUnsent()
+		c.moved = false
+	}
 	kept := c.unsent[:0]
 	clear(c.blocked)
 	for i, p := range c.unsent {
@@ -247,7 +255,8 @@ func (c *courier) post() error {
 		}
 		// The files that a path has led to are sent one after the other.
 		path := l.source.Path
-		if l.state != claimed || l.refused || c.blocked[path] || l.sent >= len(l.parcels) || l.parcels[l.sent] != p || c.client.Free() < laneLimit {
+		if l.state != claimed || l.refused || c.blocked[path] || !c.mayGo(l) ||
+			l.sent >= len(l.parcels) || l.parcels[l.sent] != p || c.client.Free() < laneLimit {
 			c.blocked[path] = true
 			kept = append(kept, p)
 			continue
@@ -273,7 +282,7 @@ func (c *courier) send(p *parcel) error {
 		return err
 	}
 	c.p.stats.bytes.Add(uint64(len(c.out)))
-	c.orders[txnr] = order{parcel: p}
+	c.orders[txnr] = order{parcel: p, sent: time.Now()}
 	l.sent++
 	l.flying++
 	l.at, l.anchor = p.end, p.after

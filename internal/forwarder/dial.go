@@ -64,7 +64,7 @@ func (d *dialer) dial(ctx context.Context, stop <-chan struct{}) (*link, int, er
 			d.complain(errors.Join(errs...))
 		}
 		if stopping {
-			return nil, 0, errors.Join(errs...)
+			return nil, 0, errors.Join(append(errs, errStopped)...) // there may have been none left to try
 		}
 		d.wait(ctx, stop)
 	}

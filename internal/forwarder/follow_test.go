@@ -340,6 +340,7 @@ func TestServerAddress(t *testing.T) {
 	for in, want := range map[string]string{
 		"host": "host:514", "host:1514": "host:1514", " host ": "host:514", "::1": "[::1]:514", "[::1]": "[::1]:514",
 		"[::1]:1514": "[::1]:1514", "10.0.0.1": "10.0.0.1:514", "host:": "", ":514": "", "a:b:c": "", "": "",
+		"a b": "", "a b:514": "", "a,b": "", "a\tb": "", "http://a:80": "",
 	} {
 		got, err := serverAddress(in)
 		assert.Equal(t, want, got, in)

@@ -20,6 +20,7 @@ import (
 //	"DALOGREG"  version u32
 //	sources u32, of each:
 //	  id [16]  seen i64  flags u8 (1 done, 2 packed)  offset u64  head u32  tail u32  size u64
+//	  first bytes u32  their CRC u32  copy of [16]
 //	  inode u64  birth i64  handle u16 + bytes  path u32 + bytes
 //	marks u32, of each:
 //	  birth i64  path u32 + bytes
@@ -60,6 +61,8 @@ func encodeRegistry(sources map[delivery.SourceID]entry, marks map[string]int64)
 		b = le.AppendUint32(b, e.Position.Head)
 		b = le.AppendUint32(b, e.Position.Tail)
 		b = le.AppendUint64(b, uint64(e.Size))
+		b = le.AppendUint32(le.AppendUint32(b, uint32(e.First.Offset)), e.First.Head)
+		b = append(b, e.Of[:]...)
 		b = le.AppendUint64(b, e.File.Inode)
 		b = le.AppendUint64(b, uint64(e.File.Birth))
 		b = append(le.AppendUint16(b, uint16(len(e.File.Handle))), e.File.Handle...)
@@ -98,6 +101,9 @@ func decodeRegistry(b []byte) (sources []entry, marks map[string]int64, err erro
 		e.Done, e.Packed = flags&flagDone != 0, flags&flagPacked != 0
 		e.Position = delivery.Position{Offset: int64(d.u64()), Head: d.u32(), Tail: d.u32()}
 		e.Size = int64(d.u64())
+		e.First = delivery.Position{Offset: int64(d.u32()), Head: d.u32()}
+		e.First.Tail = e.First.Head // both are of all the bytes
+		copy(e.Of[:], d.take(len(e.Of)))
 		e.File = vfs.Identity{Inode: d.u64(), Birth: int64(d.u64())}
 		e.File.Handle = string(d.take(int(d.u16())))
 		e.Path = string(d.take(int(d.u32())))

@@ -67,8 +67,11 @@ func Open(cfg Config) (*Forwarder, error) {
 		MaxLine:    f.cfg.MaxLine,
 		RotateWait: f.cfg.RotateWait,
 		TempDir:    f.cfg.StateDir,
-		Memory:     f.registry,
-		Notify:     f.tell,
+
+		HoldDeleted: f.cfg.HoldDeleted,
+		OldDirs:     f.cfg.OldDirs,
+		Memory:      f.registry,
+		Notify:      f.tell,
 	})
 	f.pump = &pump{
 		cfg: &f.cfg, log: f.cfg.Log, tailer: f.tailer, registry: f.registry,
@@ -233,6 +236,7 @@ func (f *Forwarder) keep(done <-chan struct{}) {
 			f.cfg.Log.Info("positions are written again", "state_dir", f.cfg.StateDir)
 		}
 		failing = err != nil
+		f.counters.saveFailing.Store(failing)
 		if last {
 			return
 		}

@@ -21,13 +21,17 @@ type lane struct {
 	doneAnchor uint32
 
 	// Of the session.
-	state   laneState
-	sent    int    // parcels sent
-	flying  int    // commands not answered
-	at      int64  // where the source stands at the server once all that is sent is committed
-	anchor  uint32 // there
-	begun   bool   // the server has something of it
-	refused bool   // nothing more may be sent before the server was asked again
+	state  laneState
+	sent   int    // parcels sent
+	flying int    // commands not answered
+	at     int64  // where the source stands at the server once all that is sent is committed
+	anchor uint32 // there
+	begun  bool   // the server has something of it
+	// again, if it is not nil, is the place in the order of reading that parcels
+	// take which are read again.
+	again   *uint64
+	first   bool // nothing of older files of the path is to be sent before
+	refused bool // nothing more may be sent before the server was asked again
 }
 
 type laneState int

@@ -9,6 +9,13 @@ import (
 	"github.com/dalog-project/dalog/internal/tail"
 )
 
+// Where so much is unread that a parcel is large, and the server answers soon, it is
+// this processor that the lines wait for: it packs faster then, if not as small.
+const (
+	floodSize  = 64 << 10
+	fastEnough = 100 * time.Millisecond
+)
+
 // pack makes parcels of a chunk.
 func (c *courier) pack(chunk *tail.Chunk) {
 	l := c.laneOf(chunk.Source)
@@ -28,7 +35,10 @@ func (c *courier) pack(chunk *tail.Chunk) {
 			},
 		}
 		c.number++
-		p.body, p.batch.Encoding = c.packer.AppendBody(c.buffer(), data[:n])
+		if l.again != nil {
+			p.number, c.moved = *l.again, true
+		}
+		p.body, p.batch.Encoding = c.packer.AppendBody(c.buffer(), data[:n], n >= floodSize && c.latency < fastEnough)
 		if n == len(data) {
 			p.after, p.position, p.batch.Cut = chunk.End.Tail, chunk.End, chunk.Cut()
 		} else {
@@ -95,7 +105,7 @@ func (c *courier) trim(p *parcel, offset int64, anchor uint32) (ok bool) {
 	c.held -= int64(len(p.body))
 	c.raw -= int64(n)
 	p.batch.Continues = lines[n-1] != '\n'
-	p.body, p.batch.Encoding = c.packer.AppendBody(p.body[:0:0], lines[n:])
+	p.body, p.batch.Encoding = c.packer.AppendBody(p.body[:0:0], lines[n:], false)
 	p.start, p.batch.Size = offset, len(lines)-n
 	c.held += int64(len(p.body))
 	return true

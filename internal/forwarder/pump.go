@@ -114,6 +114,8 @@ func (p *pump) run(ctx context.Context, stop <-chan struct{}) error {
 		}
 		p.stats.connects.Add(1)
 		p.stats.connected.Store(&server)
+		since := time.Now()
+		p.stats.since.Store(&since)
 		level := slog.LevelInfo
 		if p.dialer.fruitless > 0 {
 			level = slog.LevelDebug

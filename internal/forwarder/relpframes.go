@@ -13,8 +13,8 @@ import (
 const maxTransactions = 900_000_000
 
 // librelpFrame is the longest message for servers built on librelp, in bytes: by
-// default rsyslog acknowledges a longer one and drops its end.
-const librelpFrame = 8 << 10
+// default rsyslog acknowledges one of more than 8096 and drops its end.
+const librelpFrame = 8000
 
 var errRenumber = errors.New("the session's transaction numbers are used up; a new one begins")
 

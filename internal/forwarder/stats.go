@@ -1,6 +1,9 @@
 package forwarder
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Stats is what happened since the start, and how things stand.
 type Stats struct {
@@ -33,6 +36,8 @@ type counters struct {
 	truncated, lostBytes                                  atomic.Uint64
 	refused, rewound, forks, clones                       atomic.Uint64
 	unconfirmed                                           atomic.Int64
+	since                                                 atomic.Pointer[time.Time] // of the connection
+	saveFailing                                           atomic.Bool
 	connected                                             atomic.Pointer[string]
 }
 

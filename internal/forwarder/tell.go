@@ -46,6 +46,13 @@ func (f *Forwarder) tell(e tail.Event) {
 			attrs = append(attrs, "lost_bytes", e.Unread)
 			f.counters.lostBytes.Add(uint64(e.Unread))
 		}
+	case tail.FileGivenUp:
+		level, text = slog.LevelWarn, "a deleted file that was not delivered is given up: such files take more room than they may"
+		attrs = append(attrs, "lost_bytes", e.Unread, "limit", f.cfg.HoldDeleted)
+		f.counters.lostBytes.Add(uint64(e.Unread))
+	case tail.FileForked:
+		text = "file goes on as a new source"
+		attrs = append(attrs, "offset", e.Offset)
 	case tail.FileClosed:
 		level, text = slog.LevelDebug, "rotated file is done"
 		attrs = append(attrs, "size", e.Offset)

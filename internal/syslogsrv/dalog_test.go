@@ -547,7 +547,7 @@ func BenchmarkUnpack(b *testing.B) {
 	line := "10.0.3.4 - - [25/Nov/2026:13:22:00 +0000] \"GET /interview?i=docassemble.playground1:main.yml HTTP/1.1\" 200 51234 \"https://example.org/list\" \"Mozilla/5.0 (X11; Linux x86_64)\"\n"
 	lines := []byte(strings.Repeat(line, (256<<10)/len(line)))
 	batch := delivery.Batch{MaxLine: 1 << 20, Size: len(lines), After: delivery.Anchor(lines)}
-	batch.Body, batch.Encoding = delivery.NewPacker().AppendBody(nil, lines)
+	batch.Body, batch.Encoding = delivery.NewPacker().AppendBody(nil, lines, false)
 	u := new(unpacker)
 	b.SetBytes(int64(len(lines)))
 	b.ReportAllocs()

@@ -41,7 +41,12 @@ func (t *Tailer) adopt(p *place, a *arrival) {
 		t.known.remove(k)
 		s.peak = max(s.peak, k.Size)
 	}
-	if k := a.known; k == nil || k.Done || k.File != a.ident || k.Path != p.path || k.Packed != a.packed {
+	if s.offset() == 0 && s.first.Offset == 0 {
+		s.first = first(s.file, s.size)
+		s.bare = s.size == 0
+		s.eof = s.bare
+	}
+	if k := a.known; k == nil || k.First != s.first || k.Done || k.File != a.ident || k.Path != p.path || k.Packed != a.packed {
 		t.add(s)
 	}
 	event.Source, event.Offset = s.ID, s.offset()
@@ -60,10 +65,10 @@ func (t *Tailer) adopt(p *place, a *arrival) {
 // goOn takes up where k stands. If the content is not the one that was read
 // then, s is broken.
 func (s *Source) goOn(k *Known) error {
-	s.ID, s.resume, s.confirmed = k.ID, k.Position, k.Position
+	s.ID, s.resume, s.confirmed, s.first = k.ID, k.Position, k.Position, k.First
 	c, err := delivery.CursorAt(s.file, k.Position.Offset)
 	switch {
-	case err == nil && c.Position() == k.Position:
+	case err == nil && c.Position() == k.Position && holds(s.file, k.anchor()):
 		s.cursor = c
 	case err == nil || errors.Is(err, io.ErrUnexpectedEOF):
 		s.cursor, s.broken = nil, true
@@ -90,7 +95,7 @@ func (s *Source) toEnd() error {
 // add remembers s as it stands.
 func (t *Tailer) add(s *Source) {
 	t.change.Add = append(t.change.Add, Known{
-		ID: s.ID, File: s.ident, Path: s.Path, Position: s.position(), Size: s.peak, Packed: s.pack != nil,
+		ID: s.ID, File: s.ident, Path: s.Path, Position: s.position(), First: s.first, Size: s.peak, Packed: s.pack != nil,
 	})
 }
 

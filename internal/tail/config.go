@@ -24,6 +24,14 @@ type Config struct {
 	// Poll is the time between two looks at an idle file (default 250 ms), Scan
 	// that between two looks at a path and its folder (default 1 s).
 	Poll, Scan time.Duration
+	// OldDirs are folders that rotated files are put into, relative to that of the
+	// path. Folders within that one need not be named, but for files that came and
+	// went while nobody looked and nothing else was moved there.
+	OldDirs []string
+	// HoldDeleted is how many bytes the files may have that were deleted and are
+	// not confirmed: they are held open. Beyond it the oldest are given up. Default
+	// 1 GiB.
+	HoldDeleted int64
 	// TempDir is where the unread rest of compressed files is unpacked to, in files
 	// without names of at most UnpackLimit bytes (default 256 MiB) each. Default
 	// os.TempDir().
@@ -54,6 +62,9 @@ func (c *Config) setDefaults() {
 	if c.Scan <= 0 {
 		c.Scan = time.Second
 	}
+	if c.HoldDeleted <= 0 {
+		c.HoldDeleted = 1 << 30
+	}
 	if c.TempDir == "" {
 		c.TempDir = os.TempDir()
 	}
@@ -71,9 +82,13 @@ type Known struct {
 	File     vfs.Identity
 	Path     string            // the followed path, not the file's present name
 	Position delivery.Position // everything before it is confirmed
+	First    delivery.Position // behind the first bytes; zero where they are not known
 	Size     int64             // the largest seen; 0 if that is not known
 	Done     bool              // rotated, read to its end, confirmed and closed
 	Packed   bool              // File is compressed; Position and Size count what it holds
+	// Of, where it is not zero, says that File is nothing but a compressed copy of
+	// that source.
+	Of delivery.SourceID
 }
 
 // Memory is what outlives the process.
@@ -144,6 +159,9 @@ const (
 	// under another name or compressed. Unread bytes at least are lost, if its
 	// size was known.
 	FileLost
+	// FileGivenUp: a deleted file was closed before all was confirmed, because
+	// such files have more than Config.HoldDeleted bytes. Unread bytes are lost.
+	FileGivenUp
 	// FileClosed: a rotated file is done.
 	FileClosed
 	// PathUnusable: the path cannot be opened, because of Err. It is tried again.

@@ -3,6 +3,7 @@ package tail
 import (
 	"bytes"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/dalog-project/dalog/internal/delivery"
@@ -19,7 +20,7 @@ func (t *Tailer) renew(s *Source) {
 	found, _, complete := t.siblings(p, t.list(p.dir), nil, true)
 	match, packs, err := t.copyPacked(s, found, position)
 	for i, a := range found {
-		if !a.packed && a.known == nil && a.birth >= s.ident.Birth && s.isCopy(a, position) {
+		if !a.packed && a.known == nil && a.birth >= s.ident.Birth && s.isCopy(a) {
 			match = i
 		}
 	}
@@ -33,16 +34,29 @@ func (t *Tailer) renew(s *Source) {
 		s.nextLook = t.now.Add(packRetry)
 		return
 	}
+	if match >= 0 && found[match].away {
+		t.keepsOld(p, found[match].name)
+	}
+	short := -1
+	if match < 0 {
+		short = s.shortCopy(found, packs)
+	}
 	var missed []*arrival
 	for i, a := range found {
+		if i == short {
+			t.passOver(p, a, packs[i])
+			continue
+		}
 		if a.packed && packs[i] != nil {
 			a.hold(packs[i])
 		}
 		switch {
 		case i == match:
-		case a.packed && (a.pack == nil || t.opened(p, packs[i]) != nil):
+		case a.packed && (a.pack == nil || packs[i].match != nil || packs[i].isBeside(found) || t.opened(p, packs[i]) != nil):
 			a.drop()
-		case a.known == nil && a.madeAt() > p.mark && (!a.packed || a.look.mtime > p.mark) && (match < 0 && position.Offset > 0 || match >= 0 && i > match):
+		case a.away && !p.keepsOld(a.name):
+			a.drop()
+		case a.known == nil && a.madeAt() > p.mark && (!a.packed || a.look.mtime > p.mark) && (match < 0 && i > short && s.anchor().Offset > 0 || match >= 0 && i > match):
 			missed = append(missed, a)
 		default:
 			a.drop()
@@ -62,6 +76,9 @@ func (t *Tailer) renew(s *Source) {
 		size: s.size, peak: s.size, mtime: s.mtime, ctime: s.ctime, links: s.links,
 		file: file, cursor: &delivery.Cursor{},
 	}
+	next.first = first(file, s.size)
+	next.bare = next.first.Offset == 0
+	next.eof = next.bare
 	for _, q := range t.places {
 		if q.cur == s {
 			q.cur = next
@@ -81,13 +98,45 @@ func (t *Tailer) renew(s *Source) {
 	t.enter(next)
 }
 
+// shortCopy finds the copy of what s held that has less than was read of s: lines
+// that are written between copying and emptying are only in the file. It is the
+// oldest one that begins alike; -1 for none.
+func (s *Source) shortCopy(found []*arrival, packs []*unpacked) int {
+	if s.first.Offset == 0 {
+		return -1
+	}
+	offset := s.offset()
+	return slices.IndexFunc(found, func(a *arrival) bool {
+		if a.known != nil || a.madeAt() < s.ident.Birth {
+			return false
+		}
+		if a.packed {
+			u := packs[slices.Index(found, a)]
+			return u != nil && u.size < offset && u.size >= s.first.Offset && delivery.Anchor(u.head[:s.first.Offset]) == s.first.Head
+		}
+		return a.look.size < offset && holds(a.file, s.first)
+	})
+}
+
+// passOver leaves a file alone of which nothing is to be read.
+func (t *Tailer) passOver(p *place, a *arrival, u *unpacked) {
+	if !a.packed {
+		t.oldNews(p, a)
+		return
+	}
+	t.donePacked(p, nil, a, u.size)
+	u.drop()
+	a.file.Close()
+}
+
 // isCopy tells whether a holds what s held before its content was replaced. If
 // nothing of that was read there are no anchors, and the size must do.
-func (s *Source) isCopy(a *arrival, position delivery.Position) bool {
-	if position.Offset == 0 {
+func (s *Source) isCopy(a *arrival) bool {
+	anchor := s.anchor()
+	if anchor.Offset == 0 {
 		return s.peak > 0 && a.look.size >= s.peak
 	}
-	return holds(a.file, position)
+	return holds(a.file, anchor)
 }
 
 // holds tells whether the content of f is the one that position was taken from.
@@ -110,12 +159,12 @@ const (
 // before position was read.
 func judge(a *arrival, f *os.File, position delivery.Position) verdict {
 	switch {
+	case !holds(f, position):
+		return undecided
 	case isPrefix(a.file, a.look.size, f):
 		return copied
-	case holds(f, position):
-		return foreign
 	}
-	return undecided
+	return foreign
 }
 
 // isPrefix tells whether f begins with the content of copied, as far as the
@@ -161,7 +210,7 @@ func (t *Tailer) moveTo(s *Source, copied *arrival) {
 	s.emptied = time.Time{}
 	t.mu.Unlock()
 	t.open[s.key] = s
-	k := Known{ID: s.ID, File: s.ident, Path: s.Path, Position: s.confirmed, Size: s.size, Packed: s.pack != nil}
+	k := Known{ID: s.ID, File: s.ident, Path: s.Path, Position: s.confirmed, First: s.first, Size: s.size, Packed: s.pack != nil}
 	t.change.Add = append(t.change.Add, k)
 	t.fresh = append(t.fresh, s)
 	t.cfg.Notify(Event{Kind: CopyFound, Path: s.Path, Name: s.name, Source: s.ID, Offset: s.offset()})

@@ -42,6 +42,9 @@ func (t *Tailer) look(s *Source, now time.Time) {
 
 	t.mu.Lock()
 	s.size = st.size
+	if s.size > s.behindAt && s.confirmed.Offset >= s.behindAt {
+		s.behindAt, s.behind = s.size, now
+	}
 	for s.older != nil && s.older.ended {
 		s.older = s.older.older
 	}
@@ -52,6 +55,7 @@ func (t *Tailer) look(s *Source, now time.Time) {
 		err, s.readErr = s.readErr, nil
 	}
 	renew := s.broken && !s.busy
+	clothe := s.bare && s.active && st.size > 0 && !renew
 	part := s.partial && s.active && !s.broken && !s.busy && s.offset() >= s.size
 	if !s.held {
 		s.holdUntil = time.Time{}
@@ -86,6 +90,9 @@ func (t *Tailer) look(s *Source, now time.Time) {
 		s.nextLook = now.Add(t.cfg.Scan)
 	} else {
 		s.trouble = false
+	}
+	if clothe {
+		t.clothe(s)
 	}
 	switch {
 	case renew && s.forkAt > 0:
@@ -128,19 +135,18 @@ func (t *Tailer) tellTrouble(s *Source, err error) {
 
 // finish closes a rotated file that has been read and confirmed to its end.
 func (t *Tailer) finish(s *Source) {
+	if s.mtime > t.marks[s.Path+awayMark] {
+		t.mark(s.Path+awayMark, s.mtime)
+	}
 	offset := t.offsetOf(s)
 	ident, packed := t.packs.take(s)
 	t.end(s)
 	s.close()
-	done := Known{ID: s.ID, File: s.ident, Path: s.Path, Position: s.position(), Size: s.size, Done: true, Packed: s.pack != nil}
-	if packed && s.links > 0 { // a copy of it was compressed
-		other := done
-		other.ID, other.File, other.Packed = delivery.NewSourceID(), ident, true
-		t.remember(other)
-	} else if packed {
-		done.File, done.Packed = ident, true
+	done := Known{ID: s.ID, File: s.ident, Path: s.Path, Position: s.position(), First: s.first, Size: s.size, Done: true, Packed: s.pack != nil}
+	if packed {
+		t.doneCopy(ident)
 	}
-	if s.links == 0 && !packed {
+	if s.links == 0 {
 		t.forget(s.ID, s.place, s.ident.Birth)
 	} else {
 		t.remember(done)

@@ -2,6 +2,7 @@ package tail
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"time"
@@ -16,7 +17,11 @@ import (
 // other: the scanner does not wait for them longer than packPatience.
 const (
 	packPatience = 5 * time.Millisecond
-	packRetry    = 50 * time.Millisecond
+	packRetry    = 20 * time.Millisecond
+	// packStart is how long the files of a path wait at the start for compressed
+	// ones that are older, packWait how long they wait later.
+	packStart = 10 * time.Second
+	packWait  = time.Second
 )
 
 // packJob looks through one compressed file.
@@ -59,8 +64,12 @@ func (p *packs) take(s *Source) (file vfs.Identity, ok bool) {
 	return file, false
 }
 
-// errPending says that a compressed file is still looked through, or written.
-var errPending = errors.New("still being looked through")
+// errPending says that a compressed file is still looked through, or written:
+// that is errPartly.
+var (
+	errPending = errors.New("still being looked through")
+	errPartly  = fmt.Errorf("%w: not complete yet", errPending)
+)
 
 // unpackFor tells what the compressed file a holds. Where the error is
 // errPending it is to be asked again.
@@ -104,7 +113,7 @@ func (t *Tailer) unpackFor(p *place, a *arrival, targets []packTarget) (*unpacke
 	case errors.Is(job.err, errSpoilt):
 		// It is being written, or of no use. Which, time tells.
 		if time.Since(time.Unix(0, a.look.ctime)) < t.cfg.RotateWait {
-			return nil, errPending
+			return nil, errPartly
 		}
 	case job.retry.IsZero():
 		job.retry = t.now.Add(10 * t.cfg.Scan)
@@ -136,17 +145,21 @@ func (t *Tailer) packTargets(p *place) (targets []packTarget) {
 	for _, s := range t.sources {
 		if s.place == p && !s.ended {
 			t.mu.Lock()
-			file, position, keep := s.file, s.position(), s.confirmed.Offset
+			file, position, anchor, keep := s.file, s.position(), s.anchor(), s.confirmed.Offset
 			t.mu.Unlock()
-			targets = append(targets, packTarget{source: s, position: position, keep: keep, wanted: !holds(file, position)})
+			targets = append(targets, packTarget{source: s, position: position, anchor: anchor, keep: keep, wanted: !holds(file, anchor)})
 		}
 	}
 	for _, k := range t.known.of(p.path) {
 		if !k.Packed {
-			targets = append(targets, packTarget{known: k, position: k.Position, keep: k.Position.Offset, wanted: true})
+			targets = append(targets, targetOf(k))
 		}
 	}
 	return targets
+}
+
+func targetOf(k *Known) packTarget {
+	return packTarget{known: k, position: k.Position, anchor: k.anchor(), keep: k.Position.Offset, wanted: true}
 }
 
 // settlePacked decides about the compressed files in a view. It gives those that
@@ -164,10 +177,13 @@ func (t *Tailer) settlePacked(p *place, v *view, replaced bool) (take []*arrival
 			t.oldNews(p, a)
 			continue
 		}
+		if a.known != nil && a.known.Of != (delivery.SourceID{}) && t.settleCopy(p, v, a, &take, &pending) {
+			continue
+		}
 		targets := t.packTargets(p)
 		emptied := slices.ContainsFunc(targets, func(target packTarget) bool { return target.source != nil && target.wanted })
 		if a.known != nil {
-			targets = []packTarget{{known: a.known, position: a.known.Position, keep: a.known.Position.Offset, wanted: true}}
+			targets = []packTarget{targetOf(a.known)}
 		}
 		u, err := t.unpackFor(p, a, targets)
 		if err != nil {
@@ -180,6 +196,9 @@ func (t *Tailer) settlePacked(p *place, v *view, replaced bool) (take []*arrival
 			// Other content under the same identity: not ours any more.
 			t.lose(p, a.known)
 		case m != nil && m.known != nil:
+			if a.away {
+				t.keepsOld(p, a.name)
+			}
 			switch {
 			case m.known != a.known && !v.found(m.known): // its file is there, too: that is adopted first
 				pending = true
@@ -193,9 +212,12 @@ func (t *Tailer) settlePacked(p *place, v *view, replaced bool) (take []*arrival
 		case m != nil && m.wanted, emptied, replaced:
 			pending = pending || !replaced // renew finds it
 		case m != nil:
-			t.packs.of[a.ident] = m.source
+			t.copyOf(p, a, m.source)
+		case u.isBeside(v.siblings):
+			pending = true // until that one is open
 		case t.opened(p, u) != nil:
-			t.packs.of[a.ident] = t.opened(p, u)
+			t.copyOf(p, a, t.opened(p, u))
+		case a.away && !p.keepsOld(a.name):
 		case t.packs.ours[a.ident] || a.known != nil:
 			if k := v.unread(a, u); a.known == nil && k != nil {
 				a.known = k
@@ -233,11 +255,19 @@ func (v *view) found(k *Known) bool {
 // is gone and may have become a, or nil.
 func (v *view) unread(a *arrival, u *unpacked) *Known {
 	for _, k := range v.lost {
-		if k.Position.Offset == 0 && k.File.Birth <= a.look.mtime && k.Size <= u.size {
+		if k.anchor().Offset == 0 && k.File.Birth <= a.look.mtime && k.Size <= u.size {
 			return k
 		}
 	}
 	return nil
+}
+
+// isBeside tells whether what was unpacked is in one of the other files, too: the
+// one that is just being compressed.
+func (u *unpacked) isBeside(files []*arrival) bool {
+	return slices.ContainsFunc(files, func(a *arrival) bool {
+		return !a.packed && a.look.size >= u.size && bytesAt(a.file, u.head, 0) && bytesAt(a.file, u.last, u.size-int64(len(u.last)))
+	})
 }
 
 // opened gives the open source of p of whose content what was unpacked is the
@@ -275,7 +305,7 @@ func (t *Tailer) lose(p *place, k *Known) {
 // nextPart goes on in a compressed file of which all is read that was unpacked.
 func (t *Tailer) nextPart(s *Source) {
 	t.mu.Lock()
-	position, keep := s.position(), s.confirmed.Offset
+	position, anchor, keep := s.position(), s.anchor(), s.confirmed.Offset
 	t.mu.Unlock()
 	st, err := lookFile(s.pack)
 	if err != nil {
@@ -283,7 +313,7 @@ func (t *Tailer) nextPart(s *Source) {
 		return
 	}
 	a := &arrival{opened: &opened{file: s.pack, look: st, ident: s.ident}, name: s.name}
-	u, err := t.unpackFor(s.place, a, []packTarget{{source: s, position: position, keep: keep, wanted: true}})
+	u, err := t.unpackFor(s.place, a, []packTarget{{source: s, position: position, anchor: anchor, keep: keep, wanted: true}})
 	switch {
 	case err != nil && !errors.Is(err, errSpoilt):
 		s.nextLook = t.now.Add(packRetry)
@@ -317,7 +347,7 @@ func (t *Tailer) copyPacked(s *Source, found []*arrival, position delivery.Posit
 		targets := t.packTargets(s.place)
 		for i := range targets {
 			if targets[i].source == s {
-				targets[i].position, targets[i].wanted = position, true
+				targets[i].position, targets[i].anchor, targets[i].wanted = position, s.anchor(), true
 			}
 		}
 		got, err := t.unpackFor(s.place, a, targets)
@@ -339,9 +369,58 @@ func (t *Tailer) copyPacked(s *Source, found []*arrival, position delivery.Posit
 			return -1, nil, err
 		}
 		u[i] = got
-		if got.match != nil || position.Offset == 0 && s.peak > 0 && got.size >= s.peak {
+		if got.match != nil || s.anchor().Offset == 0 && s.peak > 0 && got.size >= s.peak {
 			match = i
 		}
 	}
 	return match, u, nil
 }
+
+// waitForPacks tells whether what is new in a view should wait until compressed
+// files, which are older, have been looked through. That does not take long, and
+// what it finds is kept for settle.
+func (t *Tailer) waitForPacks(p *place, v *view) bool {
+	atStart := p.listed.IsZero()
+	if v.same || p.first || v.head == nil && !atStart {
+		return false
+	}
+	wait := false
+	for _, a := range v.siblings {
+		if !a.packed || a.known != nil {
+			continue
+		}
+		switch err := t.lookThrough(p, a); {
+		case errors.Is(err, errPartly):
+			wait = wait || atStart && len(v.lost) > 0
+		case errors.Is(err, errPending):
+			wait = true
+		}
+	}
+	if !wait {
+		p.packsFrom = time.Time{}
+		return false
+	}
+	if p.packsFrom.IsZero() {
+		p.packsFrom = t.now
+	}
+	limit := packWait
+	if atStart {
+		limit = packStart
+	}
+	return t.now.Sub(p.packsFrom) < limit
+}
+
+// lookThrough begins to look through a, or tells how far that is.
+func (t *Tailer) lookThrough(p *place, a *arrival) error {
+	u, err := t.unpackFor(p, a, t.packTargets(p))
+	if err == nil { // settlePacked will ask again
+		t.packs.jobs[a.ident] = &packJob{look: a.look, done: closed, result: u}
+	}
+	return err
+}
+
+var closed = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()

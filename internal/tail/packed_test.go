@@ -203,6 +203,46 @@ func TestPacked(t *testing.T) {
 			r.look()
 			r.want("a", "b", "c", "d")
 		}},
+		{"being packed while it is found", func(r *rig) {
+			r.append("app.log", "a\n")
+			r.look()
+			r.rename("app.log", "app.log.1")
+			r.append("app.log", "b\n")
+			r.rename("app.log.1", "app.log.2")
+			r.rename("app.log", "app.log.1")
+			r.append("app.log", "c\n")
+			require.NoError(r.t, os.Link(r.path("app.log.1"), r.path("keep")))
+			r.pack("app.log.1")
+			r.rename("keep", "app.log.1") // gzip removes it a moment later
+			r.look()
+			r.want("a", "b", "c")
+			r.remove("app.log.1")
+			r.look()
+			r.restart()
+			r.look()
+			r.want()
+		}},
+		{"copied, truncated and being packed while it is found", func(r *rig) {
+			r.append("app.log", "a\n")
+			r.look()
+			for i := range 2 {
+				r.append("app.log", fmt.Sprintf("b%d\n", i))
+				if i > 0 {
+					r.rename("app.log.1.gz", "app.log.2.gz")
+				}
+				r.copy("app.log", "app.log.1")
+				r.copy("app.log.1", "keep")
+				r.truncate("app.log")
+				r.pack("app.log.1")
+				r.rest()
+			}
+			r.rename("keep", "app.log.1")
+			r.append("app.log", "c\n")
+			r.look()
+			r.remove("app.log.1")
+			r.look()
+			r.want("a", "b0", "b1", "c")
+		}},
 		{"away in the middle of a packed file", func(r *rig) {
 			r.append("app.log", "a\n")
 			r.look()
@@ -386,7 +426,7 @@ func TestUnpack(t *testing.T) {
 			wrong := at(offset)
 			wrong.Tail++
 			u, err := unpack(f, f.Name(), []packTarget{
-				{position: at(offset), wanted: true}, {position: wrong}, {position: delivery.Position{Offset: int64(len(text)) + 1}}, {},
+				{position: at(offset), anchor: at(offset), wanted: true}, {anchor: wrong}, {anchor: delivery.Position{Offset: int64(len(text)) + 1}}, {},
 			}, dir, 1<<30)
 			require.NoError(t, err)
 			require.NotNil(t, u.match)
@@ -401,7 +441,7 @@ func TestUnpack(t *testing.T) {
 			assert.Equal(t, text[:sampleSize], u.head)
 			assert.Equal(t, text[len(text)-sampleSize:], u.last)
 			u.drop()
-			u, err = unpack(f, f.Name(), []packTarget{{position: at(offset), wanted: true}}, dir, 1000)
+			u, err = unpack(f, f.Name(), []packTarget{{position: at(offset), anchor: at(offset), wanted: true}}, dir, 1000)
 			require.NoError(t, err)
 			assert.LessOrEqual(t, u.end, offset+1000)
 			assert.True(t, u.end == offset || text[u.end-1] == '\n')
@@ -426,4 +466,116 @@ func TestUnpack(t *testing.T) {
 	assert.Empty(t, left)
 	_, err = unpack(pack("b.gz", func(*bytes.Buffer) []byte { return []byte(strings.Repeat("x", 100)) }), "b.gz", nil, dir, 1)
 	assert.ErrorIs(t, err, errSpoilt)
+}
+
+// Rotated files are put into another folder.
+func TestOldDir(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		cfg  Config
+		run  func(r *rig)
+	}{
+		{"renamed", Config{}, func(r *rig) {
+			r.append("app.log", "a\n")
+			r.look()
+			r.append("app.log", "b\n")
+			r.rename("app.log", "old/app.log.1")
+			r.append("app.log", "c\n")
+			r.look()
+			r.want("a", "b", "c")
+		}},
+		{"renamed while away", Config{}, func(r *rig) {
+			r.append("app.log", "a\n")
+			r.look()
+			r.append("app.log", "b\n")
+			r.rename("app.log", "old/app.log.1")
+			r.append("app.log", "c\n")
+			r.restart()
+			r.look()
+			r.want("a", "b", "c")
+		}},
+		{"renamed twice while away", Config{}, func(r *rig) {
+			r.append("app.log", "a\n")
+			r.look()
+			r.append("app.log", "b\n")
+			r.rename("app.log", "old/app.log.2")
+			r.rest()
+			r.append("app.log", "c\n")
+			r.rename("app.log", "old/app.log.1")
+			r.append("app.log", "d\n")
+			r.restart()
+			r.look()
+			r.want("a", "b", "c", "d")
+		}},
+		{"renamed and packed twice while away", Config{}, func(r *rig) {
+			r.append("app.log", "a\n")
+			r.look()
+			r.append("app.log", "b\n")
+			r.rename("app.log", "old/app.log.2")
+			r.pack("old/app.log.2")
+			r.rest()
+			r.append("app.log", "c\n")
+			r.rename("app.log", "old/app.log.1")
+			r.pack("old/app.log.1")
+			r.append("app.log", "d\n")
+			r.restart()
+			r.look()
+			r.look()
+			r.want("a", "b", "c", "d")
+		}},
+		{"over and over", Config{OldDirs: []string{"old"}}, func(r *rig) {
+			var want []string
+			for i := range 8 {
+				r.append("app.log", fmt.Sprintf("a%d\n", i))
+				r.look()
+				r.append("app.log", fmt.Sprintf("b%d\n", i))
+				r.rename("app.log", fmt.Sprintf("old/app.log-2026112%d", i))
+				if i%2 == 0 {
+					r.pack(fmt.Sprintf("old/app.log-2026112%d", i))
+				}
+				if i%3 == 0 {
+					r.restart()
+				}
+				r.look()
+				r.step(2 * time.Minute)
+				r.look()
+				want = append(want, fmt.Sprintf("a%d", i), fmt.Sprintf("b%d", i))
+			}
+			r.restart()
+			r.look()
+			r.want(want...)
+		}},
+		{"copied and truncated", Config{}, func(r *rig) {
+			r.append("app.log", "a\n")
+			r.look()
+			r.append("app.log", "b\n")
+			r.copy("app.log", "old/app.log.1")
+			r.truncate("app.log")
+			r.append("app.log", "c\n")
+			r.look()
+			r.want("a", "b", "c")
+		}},
+		{"another program's file of that name", Config{}, func(r *rig) {
+			r.append("app.log", "a\n")
+			r.look()
+			r.append("app.log", "b\n")
+			r.remove("app.log")
+			r.append("app.log", "c\n")
+			r.restart()
+			r.look()
+			r.append("old/app.log.1", "not ours\n")
+			r.append("old/app.log.2", "nor this\n")
+			r.pack("old/app.log.2")
+			r.look()
+			r.want("a", "c")
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r := tempRig(t, c.cfg, "app.log")
+			require.NoError(t, os.Mkdir(r.path("old"), 0o700))
+			c.run(r)
+		})
+	}
 }

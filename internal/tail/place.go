@@ -26,6 +26,8 @@ type place struct {
 	sightings map[string]sighting // of rotated files, by name
 	unsettled int                 // looks to take again, because names changed during the last
 	trouble   string              // told already
+	oldDirs   map[string]bool     // other folders that its rotated files are put into
+	packsFrom time.Time           // since when new files wait for compressed ones
 	pending   bool                // compressed files are looked through
 	// lost are sources whose files are not found, with the time that was noticed.
 	lost map[delivery.SourceID]time.Time
@@ -43,7 +45,13 @@ func (t *Tailer) addPlace(p *pattern, path string, mark int64, first bool, now t
 	}
 	place := &place{
 		path: path, dir: filepath.Dir(path), base: filepath.Base(path),
-		pattern: p, mark: mark, first: first, due: now,
+		pattern: p, mark: mark, first: first, due: now, oldDirs: map[string]bool{},
+	}
+	for _, dir := range t.cfg.OldDirs {
+		if !filepath.IsAbs(dir) {
+			dir = filepath.Join(place.dir, dir)
+		}
+		place.oldDirs[filepath.Clean(dir)] = true
 	}
 	t.places[path] = place
 	t.order = append(t.order, place)
@@ -66,7 +74,8 @@ func (t *Tailer) prune(p *place) {
 	delete(t.places, p.path)
 	t.order = slices.DeleteFunc(slices.Clone(t.order), func(q *place) bool { return q == p })
 	delete(t.marks, p.path)
-	t.change.Unfollow = append(t.change.Unfollow, p.path)
+	delete(t.marks, p.path+awayMark)
+	t.change.Unfollow = append(t.change.Unfollow, p.path, p.path+awayMark)
 }
 
 // How often a place is looked at anew because names changed during the look: at
@@ -99,6 +108,11 @@ func (t *Tailer) check(p *place, now time.Time) {
 		t.tellUnusable(p, v.list.err)
 	} else {
 		p.trouble = ""
+	}
+	if t.waitForPacks(p, v) {
+		v.close()
+		p.due = now.Add(packRetry)
+		return
 	}
 	t.settle(p, v)
 	if v.same {
@@ -164,5 +178,5 @@ func (t *Tailer) identifyAgain(s *Source) {
 	t.mu.Lock()
 	position := s.confirmed
 	t.mu.Unlock()
-	t.change.Add = append(t.change.Add, Known{ID: s.ID, File: ident, Path: s.Path, Position: position, Size: s.peak})
+	t.change.Add = append(t.change.Add, Known{ID: s.ID, File: ident, Path: s.Path, Position: position, First: s.first, Size: s.peak})
 }

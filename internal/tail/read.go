@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -39,7 +40,10 @@ func (t *Tailer) Ready() <-chan struct{} { return t.wake }
 func (t *Tailer) Confirm(s *Source, p delivery.Position) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s.confirmed = p
+	s.confirmed, s.ackedAt = p, time.Now()
+	if p.Offset >= s.behindAt && s.size > p.Offset {
+		s.behindAt, s.behind = s.size, s.ackedAt
+	}
 }
 
 // read reads once from s, which take has marked busy.
@@ -86,6 +90,9 @@ func (t *Tailer) read(s *Source) (Chunk, bool) {
 		got += n
 	}
 	data := t.buf[len(last):got]
+	if n := s.first.Offset; start == 0 && n > 0 && !limited && (int64(len(data)) < n || delivery.Anchor(data[:n]) != s.first.Head) {
+		return t.broke(s)
+	}
 	if start == 0 && len(data) > 0 && data[0] == 0 {
 		return t.skipHole(s)
 	}

@@ -10,7 +10,7 @@ type readyList struct {
 // Tailer.mu must be held.
 func (t *Tailer) offer(s *Source) {
 	switch {
-	case !s.active || s.broken || s.ended || s.parked || s.gate != nil || s.queued:
+	case !s.active || s.bare || s.broken || s.ended || s.parked || s.gate != nil || s.queued:
 		return
 	case s.busy:
 		s.again = true
@@ -83,6 +83,14 @@ func (t *Tailer) waitFor(s, before *Source) {
 	t.release(s)
 }
 
+// OlderUnread tells whether an older file of the path of s holds more than was
+// read of it.
+func (t *Tailer) OlderUnread(s *Source) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return s.unread() != nil
+}
+
 // unread gives an older file of the same path that holds more than was read of
 // it, or nil. Tailer.mu must be held.
 func (s *Source) unread() *Source {
@@ -90,7 +98,7 @@ func (s *Source) unread() *Source {
 		switch {
 		case o.ended, o.readErr != nil:
 			continue
-		case !o.active, o.broken, o.partial:
+		case !o.active, o.broken, o.partial, o.parked:
 			return o
 		}
 		if st, err := lookFile(o.file); err == nil && st.size > o.seen {

@@ -77,7 +77,8 @@ func TestRotation(t *testing.T) {
 			r.rename("app.log", "app.log.2")
 			r.append("app.log", "b\n")
 			r.rename("app.log", "unseen")
-			r.rest() // so that the times of birth differ
+			r.rest()                    // so that the times of birth differ
+			r.tailer.tick = time.Second // the folder has just changed, however long that takes here
 			r.append("app.log", "c\n")
 			r.step(time.Second)
 			r.rename("unseen", "app.log.1")
@@ -300,6 +301,38 @@ func TestRotation(t *testing.T) {
 			r.append("app.log", "e\n")
 			r.look()
 			r.want("a", "b", "c", "d", "e")
+		}},
+		{"copied, written to and read, truncated", func(r *rig) {
+			r.append("app.log", "a\n")
+			r.look()
+			r.copy("app.log", "app.log.1")
+			r.append("app.log", "in between\n")
+			r.look() // reads on; nothing is known of the copy
+			r.want("a", "in between")
+			r.truncate("app.log")
+			r.append("app.log", "b\n")
+			r.look()
+			r.want("b")
+		}},
+		{"copied unseen, written to and read, truncated", func(r *rig) {
+			r.append("app.log", "a\n")
+			r.look()
+			r.append("app.log", "in between\n")
+			r.step(time.Second)
+			r.read()
+			require.NoError(r.t, os.WriteFile(r.path("app.log.1"), []byte("a\n"), 0o600))
+			r.truncate("app.log")
+			r.append("app.log", "b\n")
+			r.look()
+			r.want("a", "in between", "b")
+			r.append("app.log", "c\n")
+			r.rename("app.log.1", "app.log.2")
+			r.pack("app.log.2")
+			r.copy("app.log", "app.log.1")
+			r.truncate("app.log")
+			r.append("app.log", "d\n")
+			r.look()
+			r.want("c", "d")
 		}},
 		{"copied and kept", func(r *rig) {
 			r.append("app.log", "a\n")
@@ -597,4 +630,25 @@ func TestInodeReuse(t *testing.T) {
 			r.step(time.Second)
 		}
 	}
+}
+
+// Files that were deleted and are not delivered are given up when they take more
+// room than they may, the oldest first.
+func TestHoldsDeletedWithinALimit(t *testing.T) {
+	t.Parallel()
+	r := tempRig(t, Config{HoldDeleted: 2500}, "app.log")
+	r.lazy = true
+	for i := range 4 {
+		r.append("app.log", fmt.Sprintf("%d %s\n", i, strings.Repeat("x", 997)))
+		r.step(time.Second)
+		r.remove("app.log")
+		r.step(time.Second)
+	}
+	r.step(time.Second)
+	assert.Equal(t, 2, r.saw(FileGivenUp))
+	assert.EqualValues(t, 2000, r.tailer.status().Held)
+	r.read()
+	require.Len(t, r.lines, 2)
+	assert.Equal(t, "2", r.lines[0][:1])
+	assert.Len(t, r.memory.sources, 2)
 }

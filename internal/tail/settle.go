@@ -29,7 +29,7 @@ func (t *Tailer) settle(p *place, v *view) {
 	}
 	// The head's content may have been replaced while nobody looked; the files
 	// beside it then hold what was in it.
-	replaced := len(arrivals) > 0 && same && !holds(arrivals[0].file, arrivals[0].known.Position)
+	replaced := len(arrivals) > 0 && same && !holds(arrivals[0].file, arrivals[0].known.anchor())
 	packed, pending := t.settlePacked(p, v, replaced)
 	for _, a := range v.siblings {
 		switch {
@@ -39,7 +39,7 @@ func (t *Tailer) settle(p *place, v *view) {
 		case a.known != nil:
 			a.copied = v.exists
 			take(a)
-		case a.birth <= p.mark, replaced: // renew finds those of replaced
+		case a.birth <= p.mark, replaced, a.away && !p.keepsOld(a.name): // renew finds those of replaced
 			a.file.Close()
 		case p.first:
 			t.oldNews(p, a)
@@ -59,7 +59,7 @@ func (t *Tailer) settle(p *place, v *view) {
 				switch {
 				case hidden:
 					take(a)
-				case position.Offset == 0: // the path's file was emptied, all of it unread
+				case position.Offset == 0 || p.cur != nil && !p.cur.clothed.Before(p.listed): // the path's file was emptied, all of it unread
 					a.copied = true
 					take(a)
 				default:
@@ -125,7 +125,7 @@ func (t *Tailer) missing(p *place, v *view, pending bool) {
 			since = t.now
 		}
 		switch {
-		case k.Done && k.Packed:
+		case k.Packed && (k.Done || k.Of != delivery.SourceID{}):
 			t.known.remove(k)
 			t.change.Drop = append(t.change.Drop, k.ID)
 		case k.Done:
@@ -151,7 +151,7 @@ func (t *Tailer) leftBehind(p *place, a *arrival, siblings []*arrival) bool {
 	for _, s := range t.sources {
 		if s.place == p && !s.ended {
 			t.mu.Lock()
-			file, position := s.file, s.position()
+			file, position := s.file, s.anchor()
 			t.mu.Unlock()
 			if emptied(file, position) {
 				return true
@@ -159,7 +159,7 @@ func (t *Tailer) leftBehind(p *place, a *arrival, siblings []*arrival) bool {
 		}
 	}
 	return slices.ContainsFunc(siblings, func(b *arrival) bool {
-		return b.known != nil && emptied(b.file, b.known.Position)
+		return b.known != nil && emptied(b.file, b.known.anchor())
 	})
 }
 
@@ -167,9 +167,9 @@ func (t *Tailer) leftBehind(p *place, a *arrival, siblings []*arrival) bool {
 // arrivals are the new ones, the path's first.
 func (t *Tailer) current(p *place, arrivals []*arrival) (*os.File, delivery.Position) {
 	if p.cur == nil {
-		return arrivals[0].file, arrivals[0].known.Position
+		return arrivals[0].file, arrivals[0].known.anchor()
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return p.cur.file, p.cur.position()
+	return p.cur.file, p.cur.anchor()
 }

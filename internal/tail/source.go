@@ -31,6 +31,7 @@ type Source struct {
 	partial   bool     // file is not all of it
 	nextLook  time.Time
 	wait      time.Duration // to the next look
+	clothed   time.Time     // when it was first seen not to be empty, if it was
 	emptied   time.Time     // when its content was seen to be gone
 	trouble   bool          // a failure to read was told
 	holdFrom  int64         // offset of the event that was held back at the last look
@@ -43,22 +44,27 @@ type Source struct {
 	cursor    *delivery.Cursor  // nil while broken at a resume
 	resume    delivery.Position // where the last run stood
 	confirmed delivery.Position
-	size      int64 // at the last look; only the scanner changes it
-	seen      int64 // offset behind the last byte read, within a line or not
-	active    bool  // durable in Memory
-	queued    bool  // in the ready list
-	busy      bool  // being read
-	again     bool  // to be queued when no longer busy
-	allowed   int64 // up to this offset it may be read whatever older files hold
-	eof       bool  // the last read came to the end
-	broken    bool  // the content before the offset has changed
-	flush     bool  // the last line is ended without LF
-	held      bool  // what is at the offset may go on, and was not handed on for that
-	holdOver  bool  // and has waited long enough
-	ended     bool  // no longer of interest
-	parked    bool  // not to be read for now
-	forkAt    int64 // 1 + where another source is to begin in the file; 0: nowhere
-	hinted    bool  // a wake-up is set
+	behindAt  int64             // what was known to be there
+	behind    time.Time         // then
+	ackedAt   time.Time         // when confirmed last moved
+	size      int64             // at the last look; only the scanner changes it
+	first     delivery.Position // see the function of that name
+	bare      bool              // was empty so far, and may not be read before first is durable
+	seen      int64             // offset behind the last byte read, within a line or not
+	active    bool              // durable in Memory
+	queued    bool              // in the ready list
+	busy      bool              // being read
+	again     bool              // to be queued when no longer busy
+	allowed   int64             // up to this offset it may be read whatever older files hold
+	eof       bool              // the last read came to the end
+	broken    bool              // the content before the offset has changed
+	flush     bool              // the last line is ended without LF
+	held      bool              // what is at the offset may go on, and was not handed on for that
+	holdOver  bool              // and has waited long enough
+	ended     bool              // no longer of interest
+	parked    bool              // not to be read for now
+	forkAt    int64             // 1 + where another source is to begin in the file; 0: nowhere
+	hinted    bool              // a wake-up is set
 	readErr   error
 	older     *Source   // the file of the path before this one
 	gate      *Source   // older, while it is to be read to its end first

@@ -45,6 +45,14 @@ func (t *Tailer) Following() []*Source {
 	return list
 }
 
+// Begun counts the sources that may be read since New. It tells when Following has
+// more than before; Ready receives then, too.
+func (t *Tailer) Begun() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.begun
+}
+
 // Rewind makes Next go on with s at offset, before or behind where it stands. The
 // bytes before that must have the anchor, unless it is nil; otherwise the error
 // is ErrContent and s stays where it is.

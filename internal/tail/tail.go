@@ -15,6 +15,8 @@ type Tailer struct {
 	cfg   Config
 	wake  chan struct{} // to the reader: something is ready
 	poke  chan struct{} // to the scanner: look now
+	ask   chan chan Status
+	ended chan struct{} // Run has returned
 	hints *hints        // nil without inotify
 
 	// Owned by the scanner.
@@ -44,6 +46,7 @@ type Tailer struct {
 	mu      sync.Mutex
 	ready   readyList
 	touched []*Source // by hints
+	begun   int       // sources that became active
 	ending  bool      // nothing waits any more
 }
 
@@ -62,6 +65,8 @@ func New(cfg Config) *Tailer {
 		cfg:       cfg,
 		wake:      make(chan struct{}, 1),
 		poke:      make(chan struct{}, 1),
+		ask:       make(chan chan Status),
+		ended:     make(chan struct{}),
 		places:    map[string]*place{},
 		open:      map[fileKey]*Source{},
 		dirs:      map[string]*dirList{},
@@ -85,6 +90,7 @@ func New(cfg Config) *Tailer {
 // so that Next finds all that was written before. The files stay open; Close
 // ends that.
 func (t *Tailer) Run(ctx context.Context) error {
+	defer close(t.ended)
 	if !t.cfg.NoHints {
 		h, err := newHints(t)
 		if err != nil {
@@ -105,6 +111,9 @@ func (t *Tailer) Run(ctx context.Context) error {
 			t.lookAgain()
 			t.step(time.Now())
 			return nil
+		case answer := <-t.ask:
+			answer <- t.status()
+			continue
 		case <-t.poke:
 		case <-timer.C:
 		}
@@ -195,6 +204,7 @@ func (t *Tailer) step(now time.Time) (next time.Time) {
 			t.check(p, now)
 		}
 	}
+	t.limitHeld()
 	t.mu.Lock()
 	t.sources = slices.DeleteFunc(t.sources, func(s *Source) bool { return s.ended })
 	t.mu.Unlock()
@@ -256,6 +266,7 @@ func (t *Tailer) apply(now time.Time) {
 	defer t.mu.Unlock()
 	for _, s := range t.fresh {
 		s.active = true
+		t.begun++
 		t.offer(s)
 	}
 	t.fresh = nil

@@ -52,8 +52,9 @@ type packTarget struct {
 	source   *Source // open
 	known    *Known  // or not
 	position delivery.Position
-	keep     int64 // what is behind it may have to be read again
-	wanted   bool  // what is behind the position is to be read from the file
+	anchor   delivery.Position // by which its content is known
+	keep     int64             // what is behind it may have to be read again
+	wanted   bool              // what is behind the position is to be read from the file
 }
 
 // unpacked is what a compressed file holds.
@@ -83,7 +84,7 @@ func unpack(f *os.File, name string, targets []packTarget, dir string, limit int
 	u := &unpacked{}
 	targets = slices.Clone(targets)
 	slices.SortStableFunc(targets, func(a, b packTarget) int {
-		return int(min(max(a.position.Offset-b.position.Offset, -1), 1))
+		return int(min(max(a.anchor.Offset-b.anchor.Offset, -1), 1))
 	})
 	var cursor delivery.Cursor
 	left := targets
@@ -94,11 +95,11 @@ func unpack(f *os.File, name string, targets []packTarget, dir string, limit int
 		if len(u.last) > 2*sampleSize {
 			u.last = u.last[:copy(u.last, u.last[len(u.last)-sampleSize:])]
 		}
-		for len(left) > 0 && left[0].position.Offset <= cursor.Offset()+int64(len(p)) {
-			n := left[0].position.Offset - cursor.Offset()
+		for len(left) > 0 && left[0].anchor.Offset <= cursor.Offset()+int64(len(p)) {
+			n := left[0].anchor.Offset - cursor.Offset()
 			cursor.Advance(p[:n])
 			p = p[n:]
-			if left[0].position.Offset > 0 && cursor.Position() == left[0].position {
+			if left[0].anchor.Offset > 0 && cursor.Position() == left[0].anchor {
 				u.match = &left[0]
 			}
 			left = left[1:]

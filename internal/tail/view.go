@@ -41,6 +41,7 @@ type arrival struct {
 	suffix  string // of the rotated name
 	known   *Known // from an earlier run, or closed before
 	rotated bool
+	away    bool     // in another folder than the path
 	packed  bool     // compressed
 	pack    *os.File // the compressed file, once file is what it was unpacked to
 	from    int64    // and what it has from
@@ -107,6 +108,10 @@ func (t *Tailer) siblings(p *place, list *dirList, head *opened, all bool) (foun
 	if search {
 		names = list.names // one may have been renamed to something unusual
 	}
+	dirs := len(p.oldDirs)
+	others := t.elsewhere(p, search || all)
+	names = append(slices.Clone(names), others...)
+	rotated = append(rotated, others...)
 	opened := map[fileKey]bool{} // a file may show under two names while files are being renamed
 	if head != nil {
 		opened[head.look.key] = true
@@ -123,12 +128,17 @@ func (t *Tailer) siblings(p *place, list *dirList, head *opened, all bool) (foun
 		k := t.known.lookup(s.ident)
 		delete(missed, k)
 		packed := packing(name) != "" && slices.Contains(rotated, name)
+		away := filepath.Dir(path) != p.dir
 		switch {
 		case opened[s.look.key]:
 			continue
 		case k != nil && (k.Path != p.path || k.Done && (k.Packed || s.look.size <= k.Position.Offset)):
 			continue
+		case k != nil && t.packs.of[s.ident] != nil:
+			continue
 		case packed && k == nil && (s.look.mtime <= p.mark || t.packs.of[s.ident] != nil) && !all:
+			continue
+		case k == nil && away && (s.look.mtime <= t.marks[p.path+awayMark] || !p.oldDirs[filepath.Dir(path)] && !all && !(packed && search)):
 			continue
 		case k == nil && (t.places[path] != nil || !slices.Contains(rotated, name) || s.birth <= p.mark && !all):
 			continue
@@ -142,10 +152,19 @@ func (t *Tailer) siblings(p *place, list *dirList, head *opened, all bool) (foun
 			continue
 		}
 		opened[s.look.key] = true
-		suffix, _ := rotation(p.base, name)
-		found = append(found, &arrival{opened: o, name: path, suffix: suffix, known: k, rotated: true, packed: packed})
+		if away && k != nil {
+			t.keepsOld(p, path)
+		}
+		suffix, _ := rotation(p.base, filepath.Base(name))
+		found = append(found, &arrival{opened: o, name: path, suffix: suffix, known: k, rotated: true, packed: packed, away: away})
 	}
 	p.sightings = sightings
+	if len(p.oldDirs) > dirs { // there may be more than was looked at
+		for _, a := range found {
+			a.file.Close()
+		}
+		return t.siblings(p, list, head, all)
+	}
 	lost = slices.SortedFunc(maps.Keys(missed), func(a, b *Known) int { return cmp.Compare(a.File.Birth, b.File.Birth) })
 	orderPacked(found)
 	slices.SortStableFunc(found, func(a, b *arrival) int { return cmp.Compare(a.birth, b.birth) })

@@ -13,6 +13,7 @@ var (
 	failures  = test{"./internal/logstore", "^TestFailureAtEveryCall$"}
 	memory    = test{"./internal/e2e/fault", "^TestPowerLossInMemoryMode$"}
 	relp      = test{"./internal/syslogsrv", "RELP"}
+	batches   = test{"./internal/syslogsrv", "Batches|Fenced|Zombie|Source|Stuck"}
 )
 
 // intents writes a record of its own for each file of a group, each with the
@@ -79,8 +80,8 @@ var mutants = []mutant{
 		"case !r.failed.Load():",
 		"default:"}}, []test{relp}},
 	{"no contiguity check", []edit{{"internal/logstore/sources.go",
-		"case r.Start > now.to:",
-		"case false:"}}, []test{model}},
+		"case r.Start > now.to, r.Skip > 0",
+		"case r.Skip > 0"}}, []test{model}},
 	{"no trim", []edit{{"internal/logstore/sources.go",
 		"skip, _ := slices.BinarySearch(r.Ends, src.accepted.to+1)",
 		"skip := 0"}}, []test{model}},
@@ -100,6 +101,34 @@ var mutants = []mutant{
 	{"a copied state not replayed", []edit{{"internal/logstore/recover.go",
 		"			if found, err := r.findContent(f, &at); found || err != nil {",
 		"			if found, err := r.findContent(f, &at); false {"}}, []test{copies}},
+	// Delivery by dalogfwd.
+	{"anchors off at the server", []edit{{"internal/syslogsrv/dalog.go",
+		"	case b.Start > 0 && b.Before != cl.anchor:\n",
+		"	case false:\n"}}, []test{batches}},
+	{"anchors off at the forwarder", []edit{{"internal/tail/steer.go",
+		"	if anchor != nil && position.Tail != *anchor {\n",
+		"	if false {\n"}}, []test{{"./internal/e2e/fault", "^TestClonedMachine$"}}},
+	{"a source read before it is durable", []edit{{"internal/tail/tail.go",
+		"			t.retry = now.Add(t.cfg.Scan)\n			return\n",
+		"			t.retry = now.Add(t.cfg.Scan)\n"}}, []test{{"./internal/tail", "Memory|Durable"}}},
+	{"acknowledgements of plain RELP cumulative", []edit{{"internal/forwarder/relpframes.go",
+		"	s.wait[i].acked = true\n",
+		"	for j := range i + 1 {\n		s.wait[j].acked = true\n	}\n"}}, []test{{"./internal/forwarder", "^TestFramesAreAcknowledgedOneByOne$"}}},
+	{"no fencing", []edit{
+		{"internal/syslogsrv/claims.go", "	old.fenced = true\n", ""},
+		{"internal/syslogsrv/claims.go", "	old.fence()\n	return old.nonce, old.settle(timeout)\n", "	return old.nonce, true\n"},
+		{"internal/syslogsrv/claims.go", "	old.lost.Store(true)\n", ""},
+		{"internal/syslogsrv/claims.go", "	if !old.holder.settle(timeout) {\n", "	if false {\n"},
+	}, []test{batches}},
+	{"what is committed not waited for", []edit{{"internal/syslogsrv/claims.go",
+		"	if !old.holder.settle(timeout) {\n",
+		"	if false {\n"}}, []test{batches}},
+	{"batches taken wherever they begin", []edit{{"internal/syslogsrv/dalog.go",
+		"	case b.Start != cl.next:\n",
+		"	case false:\n"}}, []test{batches}},
+	{"batches answered when they are handed over", []edit{{"internal/syslogsrv/dalog.go",
+		"	seq, end, messages := command.Seq, b.End(), len(u.msgs)\n",
+		"	seq, end, messages := command.Seq, b.End(), len(u.msgs)\n	c.reply(seq, delivery.CodeOK, \"OK\", delivery.Taken{Committed: end, Messages: messages}.AppendTo(nil))\n"}}, []test{batches, {"./internal/e2e/fault", "^TestKillEitherSide$/^dalogd$"}}},
 	{"sync error retried", []edit{{"internal/wal/log.go",
 		"if err := l.cur.f.Datasync(); err != nil {",
 		"if err := l.cur.f.Datasync(); err != nil && l.cur.f.Datasync() != nil {"}}, []test{log, syncFails}},

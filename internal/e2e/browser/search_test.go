@@ -23,7 +23,7 @@ func TestSearch(t *testing.T) {
 	b.keys("/")
 	b.search("LINE 49")
 	b.wait(`document.querySelector("#count").textContent === "111"`)
-	require.Len(t, b.rows(), 111) // 49, 490-499, 4900-4999
+	b.wait(`document.querySelectorAll(".row").length === 111`) // 49, 490-499, 4900-4999
 	require.Equal(t, 111, b.count(".row mark"))
 	require.Equal(t, "line 49", eval[string](b, `document.querySelector("mark").textContent`))
 	require.Contains(t, eval[string](b, `document.querySelector("#limits").textContent`), "111 matching lines")
@@ -48,7 +48,7 @@ func TestSearch(t *testing.T) {
 	b.search("INFO")
 	b.click("#invert")
 	b.wait(`document.querySelector("#count").textContent === "10"`)
-	require.Len(t, b.rows(), 10)
+	b.wait(`document.querySelectorAll(".row").length === 10`)
 	b.click("#invert")
 
 	// All state is in the URL, and the way back leads through it.

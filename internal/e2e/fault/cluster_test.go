@@ -72,7 +72,7 @@ func newCluster(t *testing.T, servers, files int, args ...string) *cluster {
 			}
 			if t.Failed() {
 				out := s.output.String()
-				t.Logf("dalogfwd said:\n%s", out[max(0, len(out)-3_000):])
+				t.Logf("dalogfwd said:\n%s", out[max(0, len(out)-30_000):])
 			}
 		})
 	}
@@ -82,7 +82,7 @@ func newCluster(t *testing.T, servers, files int, args ...string) *cluster {
 // start starts the app server's dalogfwd and does not wait for anything.
 func (s *appServer) start() {
 	s.t.Helper()
-	args := []string{"--server", s.addr, "--state-dir", s.state, "--hostname", cmp.Or(s.host, "web"), "--docassemble-config", "none"}
+	args := []string{"--server", s.addr, "--state-dir", s.state, "--hostname", cmp.Or(s.host, "web"), "--docassemble-config", "none", "--log-level", "debug"}
 	for _, f := range s.files {
 		args = append(args, "--file", f.path+"="+f.program)
 	}
