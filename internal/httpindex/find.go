@@ -23,15 +23,16 @@ const (
 
 // Parameters of a page that shows lines, and of a file.
 var (
-	showNames = []string{"n", "limit", "direction", "context", "before", "after", "events", "format", "cut"}
+	showNames = []string{"n", "limit", "direction", "context", "before", "after", "events", "format", "cut", "count"}
 	fileNames = slices.Concat([]string{"n", "download"}, showNames[1:], []string{"from", "to", "follow"}, filterNames)
 )
 
 // A search is what lines are asked for and how they are shown.
 type search struct {
 	logstore.Query
-	json bool
-	cut  int // bytes of a line that JSON has at most; 0 = all
+	json  bool
+	cut   int  // bytes of a line that JSON has at most; 0 = all
+	count bool // only how many there are is asked for
 }
 
 // parseSearch reads the parameters of filterNames and showNames.
@@ -42,8 +43,11 @@ func parseSearch(r *http.Request, values url.Values, now time.Time) (s search, e
 	if s.Query, err = parseFilters(values, now); err != nil {
 		return s, err
 	}
+	if s.count, err = parseSwitch(values, "count"); err != nil {
+		return s, err
+	}
 	most, usual := int64(maxTextHits), int64(0)
-	if s.json {
+	if s.json && !s.count {
 		most, usual = maxHits, defaultHits
 	}
 	limit, err := parseNumber(values, "limit", "a number of lines", 1, most, usual)
@@ -126,6 +130,12 @@ func (h *Handler) find(w http.ResponseWriter, r *http.Request, name string, valu
 	defer done()
 	h.bound(&q.Query, now)
 
+	if q.count {
+		if nothing {
+			return h.counted(w, q.json, 0, logstore.Result{})
+		}
+		return h.count(w, r, []*logstore.Text{t}, q)
+	}
 	setFound(w, q.json)
 	if r.Method == http.MethodHead {
 		w.WriteHeader(http.StatusOK)

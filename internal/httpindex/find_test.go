@@ -391,6 +391,27 @@ func sortedLines(s string) []string {
 	return all
 }
 
+func TestCount(t *testing.T) {
+	t.Parallel()
+	f := serveRotated(t, true)
+	for path, want := range map[string]string{
+		"/worker.log?count=1":                                 "90\n",
+		"/worker.log?count=1&grep=failed":                     "9\n",
+		"/worker.log?count=1&grep=failed&limit=4":             "4\n",
+		"/worker.log?count=1&grep=nothing":                    "0\n",
+		"/worker.log?count=1&from=" + strconv.Itoa(f.at[100]): "0\n",
+		"/search?count=1":                                     "92\n",
+		"/search?count=1&limit=91":                            "91\n",
+		"/search?count=1&host=web3":                           "1\n",
+	} {
+		resp, body := get(t, f.base+path)
+		require.Equal(t, http.StatusOK, resp.StatusCode, path)
+		require.Equal(t, want, body, path)
+		_, body = get(t, f.base+path+"&format=json")
+		require.Contains(t, body, `{"count":`+strings.TrimSpace(want)+`,`, path)
+	}
+}
+
 func TestHistogram(t *testing.T) {
 	t.Parallel()
 	f := serveRotated(t, true)

@@ -78,6 +78,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{200, "/worker.log?grep=failed&format=text"}, {400, "/worker.log?grep=("}, {400, "/worker.log?format=json&since=x"},
 		{410, "/worker.log?from=0&format=json"}, {410, "/worker.log?from=0"}, {416, "/worker.log?from=999999999&format=json"},
 		{200, "/search"}, {200, "/search?format=json&grep=failed&limit=2"}, {200, "/search?format=json&file=uwsgi.log&file=worker.log&n=7"}, {404, "/search?file=x.log&format=json"}, {400, "/search?cursor=x"},
+		{200, "/search?count=1&format=json"}, {200, "/worker.log?count=1&format=json"}, {200, "/worker.log?count=1"},
 		{200, "/histogram"}, {200, "/histogram?buckets=5&level=error&file=worker.log"}, {400, "/histogram?buckets=x"},
 		{200, "/errors"}, {200, "/errors?since=2026-11-23"}, {400, "/errors?level=x"},
 		{200, "/board"}, {400, "/board?x=1"},

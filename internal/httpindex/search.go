@@ -150,6 +150,12 @@ func (h *Handler) search(w http.ResponseWriter, r *http.Request) int {
 	defer closeTexts(texts)
 	h.bound(&q.Query, now)
 
+	if q.count && at == nil {
+		return h.count(w, r, texts, q)
+	}
+	if q.count {
+		return failAs(w, json, http.StatusBadRequest, "cursor= does not go with count=1")
+	}
 	var sources []*source
 	for _, t := range texts {
 		from := int64(-1)

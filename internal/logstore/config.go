@@ -62,6 +62,7 @@ type Config struct {
 	Logger *slog.Logger // nil discards
 
 	segmentSize int64 // of the write-ahead log; 0 is as the file system's size allows
+	searchTimes int64 // see timeStretch; 0 is the constant
 }
 
 // Durability is what a confirmed message is safe from.
@@ -104,6 +105,7 @@ func (c Config) withDefaults() Config {
 	c.MaxOpenFiles = cmp.Or(c.MaxOpenFiles, 1024)
 	c.MaxUncommitted = cmp.Or(c.MaxUncommitted, 64<<20)
 	c.SyncWithin = cmp.Or(c.SyncWithin, time.Second)
+	c.searchTimes = cmp.Or(c.searchTimes, searchTimes)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

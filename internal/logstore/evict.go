@@ -86,6 +86,7 @@ func (s *Store) evictPart(e eviction) error {
 	if err := s.parts.remove(e.name, e.part); err != nil {
 		return err
 	}
+	s.dropSummary(summaryPath(e.name, e.part.offset))
 	s.count.evictedParts.Add(1)
 	s.count.evictedBytes.Add(e.part.disk)
 	s.log.Info("closed part of a log file removed", "file", e.name, "why", e.why, "from", e.part.offset, "to", e.part.end(),

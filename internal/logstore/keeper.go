@@ -30,12 +30,13 @@ type keeper struct {
 	full     alarm      // of a disk that stays too full
 
 	// The keeper's own.
-	packer    *packer
-	postponed map[string]time.Time // by path: parts that cannot be compressed, until when
+	packer       *packer
+	postponed    map[string]time.Time // by path: parts that cannot be compressed, until when
+	unsummarized map[string]bool      // by path: parts of which no summary can be made
 }
 
 func newKeeper() *keeper {
-	return &keeper{wake: make(chan struct{}, 1), postponed: make(map[string]time.Time)}
+	return &keeper{wake: make(chan struct{}, 1), postponed: make(map[string]time.Time), unsummarized: make(map[string]bool)}
 }
 
 // kick makes the keeper look at once. It does not block.
@@ -56,15 +57,18 @@ func (s *Store) startKeeper() (stop func()) {
 		// its low priority.
 		runtime.LockOSThread()
 		lowPriority()
+		s.sweepSummaries()
 		tick := time.NewTicker(keepEvery)
 		defer tick.Stop()
 		for {
 			s.keep(ctx)
+			s.summarize(ctx)
 			select {
 			case <-tick.C:
 				if err := s.parts.scan(); err != nil {
 					s.log.Error("closed parts of log files cannot be listed", "error", err)
 				}
+				s.sweepSummaries()
 			case <-s.keeper.wake:
 			case <-ctx.Done():
 				return

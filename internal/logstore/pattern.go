@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"unicode/utf8"
 )
 
@@ -17,6 +19,11 @@ const MaxPattern = 1 << 10
 type Pattern struct {
 	re      *regexp.Regexp // nil where the pattern is nothing but literal
 	literal []byte         // what every match contains; empty = not known
+	rare    int            // which of its bytes is the rarest
+
+	prog *syntax.Prog // of re, for dfas; nil where they cannot tell
+	slow atomic.Bool  // it has too many states for them
+	dfas sync.Pool    // of *dfa
 }
 
 // NewPattern compiles a pattern; literal takes it as a text, ignoreCase takes
@@ -30,7 +37,9 @@ func NewPattern(text string, literal, ignoreCase bool) (*Pattern, error) {
 	}
 	if literal {
 		if !ignoreCase {
-			return &Pattern{literal: []byte(text)}, nil
+			p := &Pattern{literal: []byte(text)}
+			p.pickRare()
+			return p, nil
 		}
 		text = regexp.QuoteMeta(text)
 	}
@@ -53,7 +62,25 @@ func NewPattern(text string, literal, ignoreCase bool) (*Pattern, error) {
 			p.re = nil
 		}
 	}
+	p.pickRare()
+	p.prepare(text)
 	return p, nil
+}
+
+// prepare makes what a dfa needs.
+func (p *Pattern) prepare(text string) {
+	if p.re == nil {
+		return
+	}
+	tree, err := syntax.Parse(text, syntax.Perl)
+	if err != nil {
+		return
+	}
+	prog, err := syntax.Compile(tree.Simplify())
+	if err != nil || newDFA(prog) == nil {
+		return
+	}
+	p.prog = prog
 }
 
 // explainPattern says what is wrong with an expression, and what helps where a
@@ -63,12 +90,72 @@ func explainPattern(err error) error {
 		strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 }
 
+// rarity ranks bytes by how seldom they are in logs: a byte that is not named
+// is rarer than all that are, and of those the first one is the most frequent.
+const rarity = " e0tianors21:l-d3c5.h4/p8um679g\"fb,=wyTv_kINA[]xRE()DSOLPCq;jMGUz'&BFHVW?%Kw"
+
+// pickRare chooses the byte of the literal that is searched first.
+func (p *Pattern) pickRare() {
+	best := -1
+	for i, c := range p.literal {
+		rank := strings.IndexByte(rarity, c)
+		if rank < 0 {
+			rank = len(rarity)
+		}
+		if rank > best {
+			best, p.rare = rank, i
+		}
+	}
+}
+
+// index is the first place of the literal in text, -1 where it is not. It looks
+// for the rarest byte, at the speed of memory, and then for the rest, as long as
+// the byte is rare indeed.
+func (p *Pattern) index(text []byte) int {
+	n := len(p.literal)
+	c := p.literal[p.rare]
+	for at, misses := 0, 0; at+n <= len(text); {
+		i := bytes.IndexByte(text[at+p.rare:len(text)-n+p.rare+1], c)
+		if i < 0 {
+			return -1
+		}
+		at += i
+		if string(text[at:at+n]) == string(p.literal) {
+			return at
+		}
+		at++
+		if misses++; misses > 16 && misses > at/64 {
+			if i := bytes.Index(text[at:], p.literal); i >= 0 {
+				return at + i
+			}
+			return -1
+		}
+	}
+	return -1
+}
+
 // Match tells whether line has the pattern.
 func (p *Pattern) Match(line []byte) bool {
-	if len(p.literal) > 0 && !bytes.Contains(line, p.literal) {
+	if len(p.literal) > 0 && p.index(line) < 0 {
 		return false
 	}
-	return p.re == nil || p.re.Match(line)
+	if p.re == nil {
+		return true
+	}
+	if p.prog == nil || len(line) == 0 || p.slow.Load() {
+		return p.re.Match(line)
+	}
+	d, _ := p.dfas.Get().(*dfa)
+	if d == nil {
+		d = newDFA(p.prog)
+	}
+	match, ok := d.match(line)
+	if !ok {
+		p.slow.Store(true)
+		return p.re.Match(line)
+	}
+	p.dfas.Put(d)
+	return match
 }
 
 // Find gives the places of the pattern in line that do not overlap, at most n.

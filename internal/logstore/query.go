@@ -2,6 +2,7 @@ package logstore
 
 import (
 	"bytes"
+	"sync"
 	"time"
 
 	"github.com/dalog-project/dalog/internal/syslog"
@@ -15,8 +16,10 @@ type Query struct {
 	Hosts    []string   // one of these; none is any. Letter case does not matter
 	Programs []string   // one of these; none is any
 	Level    Level      // at least as grave
-	Since    time.Time  // not before; zero is no bound
-	Until    time.Time  // before; zero is no bound
+	// Since and Until bound the times: Since ≤ time < Until; zero is no bound. In a
+	// very large file that is not compressed, lines are found that stand within a
+	// quarter of an hour of where their time puts them.
+	Since, Until time.Time
 
 	// Zone is that of times which name none; nil is that of this process.
 	Zone *time.Location
@@ -52,6 +55,10 @@ type filter struct {
 	timed        bool
 	columns      bool     // more than the patterns is asked for
 	needle       *Pattern // has a literal that each hit contains; nil = there is none
+	grams        []uint32 // of the literals that each hit contains, see winnow
+
+	reading sync.Mutex // protects filters
+	filters []byte     // of the summary at hand
 }
 
 func newFilter(q *Query) *filter {
@@ -68,6 +75,7 @@ func newFilter(q *Query) *filter {
 	f.columns = f.timed || len(q.Hosts) > 0 || len(q.Programs) > 0 || q.Level > LevelNone
 	if !q.Invert {
 		for _, p := range q.Grep {
+			f.grams = winnow(p.literal, f.grams)
 			if len(p.literal) > 0 && (f.needle == nil || len(p.literal) > len(f.needle.literal)) {
 				f.needle = p
 			}
@@ -201,4 +209,30 @@ func oneOf(list []string, b []byte) bool {
 		}
 	}
 	return false
+}
+
+// find appends the lines of text that are wanted.
+func (m *matcher) find(text []byte, spans []span) []span {
+	for at := 0; at < len(text); {
+		start := at
+		if m.needle != nil {
+			i := m.needle.index(text[at:])
+			if i < 0 {
+				break
+			}
+			start = at + bytes.LastIndexByte(text[at:at+i], '\n') + 1
+			at += i
+		}
+		end := bytes.IndexByte(text[at:], '\n')
+		if end < 0 {
+			end = len(text)
+		} else {
+			end += at
+		}
+		if m.match(text, start, end) {
+			spans = append(spans, span{start, end})
+		}
+		at = end + 1
+	}
+	return spans
 }

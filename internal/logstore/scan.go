@@ -1,10 +1,8 @@
 package logstore
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
 	"time"
 )
 
@@ -89,16 +87,6 @@ type scan struct {
 	result   Result
 }
 
-const (
-	smallBlock = 64 << 10 // the first one: often it is enough
-	scanBlock  = 1 << 20
-	// maxLine is how much of a line is looked at. What is behind belongs to no line.
-	maxLine = 8 << 20
-)
-
-// span is a line in a block.
-type span struct{ start, end int }
-
 // spent tells whether the scan has used up what it may.
 func (s *scan) spent() Limit {
 	if s.q.MaxScan > 0 && s.result.Scanned >= s.q.MaxScan {
@@ -112,125 +100,94 @@ func (s *scan) spent() Limit {
 
 // forward looks through the blocks from the first to the last.
 func (s *scan) forward(ctx context.Context, out *emitter) error {
-	var b block
-	var spans []span
-	size := int64(smallBlock)
-	at := s.from
-	s.result.Next, s.result.More = at, at < s.to
-	for at < s.to {
-		if err := ctx.Err(); err != nil {
-			return context.Cause(ctx)
-		}
+	s.result.Next, s.result.More = s.from, s.from < s.to
+	plan := &planner{s: s, at: s.from}
+	err := s.each(ctx, plan.forward, func(j *job) error {
 		if s.result.Limited = s.spent(); s.result.Limited != LimitNone {
-			return out.finish()
+			return errEnough
 		}
-		i := s.t.find(at)
-		sec := s.t.sections[i]
-		if at < sec.start {
-			s.result.Missing += min(sec.start, s.to) - at
-			at = min(sec.start, s.to)
-			continue
-		}
-		end := min(at+size, sec.end, s.to)
-		err := s.t.read(i, at, end, &b)
-		if isEvicted(err) {
-			s.result.Missing += min(sec.end, s.to) - at
-			at = min(sec.end, s.to)
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		s.result.Scanned += end - at
-		spans = find(b.text, s.matcher(at), spans[:0])
-		for _, x := range spans {
-			err := out.hit(b.place(x), b.text[x.start:x.end])
-			if err != nil {
-				s.result.Next = max(s.result.Next, out.pos)
-				s.result.More = s.result.Next < s.to
-				if errors.Is(err, errEnough) {
-					s.result.Limited = LimitLines
-					return out.finish()
+		s.count(j)
+		if !j.gap {
+			for _, x := range j.b.spans {
+				if err := out.hit(j.b.place(x), j.b.text[x.start:x.end]); err != nil {
+					s.result.Next = max(s.result.Next, out.pos)
+					if errors.Is(err, errEnough) && s.result.Next < s.to {
+						s.result.Limited = LimitLines
+					}
+					return err
 				}
-				return err
 			}
 		}
-		at = end
-		s.result.Next, s.result.More = at, at < s.to
-		size = min(2*size, scanBlock)
+		s.result.Next = j.to
+		return nil
+	})
+	switch {
+	case err == nil:
+		s.result.Next, s.result.More = max(s.to, out.pos), false
+	case errors.Is(err, errEnough):
+		s.result.More = s.result.Next < s.to
+	default:
+		return err
 	}
-	s.result.Next = max(s.to, out.pos)
 	return out.finish()
+}
+
+// count adds up what is behind a scan.
+func (s *scan) count(j *job) {
+	if j.gap {
+		s.result.Missing += j.to - j.from
+	} else {
+		s.result.Scanned += j.to - j.from
+	}
 }
 
 // backward looks through the blocks from the last to the first, until it has
 // enough, and hands over what it found in the order of the file.
 func (s *scan) backward(ctx context.Context, out *emitter) error {
-	var b block
-	var spans []span
 	var hits []place // the last one first
-	size := int64(smallBlock)
-	at := s.to
 	event := int64(-1)
 	n := 0
-gather:
-	for at > s.from {
-		if err := ctx.Err(); err != nil {
-			return context.Cause(ctx)
-		}
+	s.result.Next = s.to
+	plan := &planner{s: s, at: s.to}
+	err := s.each(ctx, plan.backward, func(j *job) error {
 		if s.result.Limited = s.spent(); s.result.Limited != LimitNone {
-			break
+			return errEnough
 		}
-		i := s.t.find(at - 1)
-		if i == len(s.t.sections) || at-1 < s.t.sections[i].start {
-			low := s.from
-			if i > 0 {
-				low = max(low, s.t.sections[i-1].end)
-			}
-			s.result.Missing += at - low
-			at = low
-			continue
-		}
-		start := max(at-size, s.t.sections[i].start, s.from)
-		err := s.t.read(i, start, at, &b)
-		if isEvicted(err) {
-			low := max(s.t.sections[i].start, s.from)
-			s.result.Missing += at - low
-			at = low
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		s.result.Scanned += at - start
-		spans = find(b.text, s.matcher(start), spans[:0])
-		for k := len(spans) - 1; k >= 0; k-- {
-			p := b.place(spans[k])
-			if s.q.Events {
-				first, err := out.around.eventStart(p.start)
-				if err != nil {
-					return err
-				}
-				if first == event {
-					continue
-				}
-				event = first
-			}
-			hits = append(hits, p)
-			if n++; n == s.q.Limit {
-				s.result.Limited = LimitLines
-				at = p.start
+		s.count(j)
+		if !j.gap {
+			for k := len(j.b.spans) - 1; k >= 0; k-- {
+				p := j.b.place(j.b.spans[k])
 				if s.q.Events {
-					at = event
+					first, err := out.around.eventStart(p.start)
+					if err != nil {
+						return err
+					}
+					if first == event {
+						continue
+					}
+					event = first
 				}
-				break gather
+				hits = append(hits, p)
+				if n++; n == s.q.Limit {
+					s.result.Limited = LimitLines
+					s.result.Next = p.start
+					if s.q.Events {
+						s.result.Next = event
+					}
+					return errEnough
+				}
 			}
 		}
-		at = start
-		size = min(2*size, scanBlock)
+		s.result.Next = j.from
+		return nil
+	})
+	if err == nil {
+		s.result.Next = s.from
+	} else if !errors.Is(err, errEnough) {
+		return err
 	}
-	s.result.Next, s.result.More = at, at > s.from
-	if s.result.Limited == LimitLines && !s.result.More {
+	s.result.More = s.result.Next > s.from
+	if !s.result.More {
 		s.result.Limited = LimitNone
 	}
 	out.unlimited = true
@@ -251,18 +208,6 @@ gather:
 		}
 	}
 	return out.finish()
-}
-
-// place is a line in a Text, without its line end; next is where the line behind
-// it begins.
-type place struct{ start, end, next int64 }
-
-func (b *block) place(x span) place {
-	p := place{b.offset + int64(x.start), b.offset + int64(x.end), b.offset + int64(x.end)}
-	if x.end < len(b.text) {
-		p.next++
-	}
-	return p
 }
 
 func isEvicted(err error) bool {
@@ -299,110 +244,4 @@ func (s *scan) timeBefore(m *matcher, off int64) int64 {
 		off, size = low, 4*size
 	}
 	return minTime
-}
-
-// find appends the lines of text that m wants.
-func find(text []byte, m *matcher, spans []span) []span {
-	for at := 0; at < len(text); {
-		start := at
-		if m.needle != nil {
-			i := bytes.Index(text[at:], m.needle.literal)
-			if i < 0 {
-				break
-			}
-			start = at + bytes.LastIndexByte(text[at:at+i], '\n') + 1
-			at += i
-		}
-		end := bytes.IndexByte(text[at:], '\n')
-		if end < 0 {
-			end = len(text)
-		} else {
-			end += at
-		}
-		if m.match(text, start, end) {
-			spans = append(spans, span{start, end})
-		}
-		at = end + 1
-	}
-	return spans
-}
-
-// A block is text that was read: whole lines.
-type block struct {
-	text   []byte // points into buf
-	offset int64  // of its first byte
-	buf    []byte
-}
-
-// read gives the lines that begin in [from, to), which is within section i. Of
-// a line longer than maxLine it gives that much.
-func (t *Text) read(i int, from, to int64, b *block) error {
-	sec := t.sections[i]
-	low := from
-	if from > sec.start {
-		low-- // to see whether a line begins at from
-	}
-	o, err := t.acquire(i)
-	if err != nil {
-		return err
-	}
-	defer t.release(o)
-	b.buf = sized(b.buf, int(to-low))[:to-low]
-	if err := readFull(o.snap, b.buf, low-sec.start); err != nil {
-		return err
-	}
-	skip := 0
-	if from > sec.start {
-		skip = bytes.IndexByte(b.buf, '\n') + 1
-		if skip == 0 || low+int64(skip) >= to { // no line begins here
-			b.text, b.offset = nil, to
-			return nil
-		}
-	}
-	// The last line may go on behind to.
-	for to < sec.end && b.buf[len(b.buf)-1] != '\n' && len(b.buf) < maxLine+int(to-from) {
-		have := len(b.buf)
-		more := int(min(sec.end-low-int64(have), max(4<<10, min(int64(have), scanBlock))))
-		if more <= 0 {
-			break
-		}
-		b.buf = append(b.buf, make([]byte, more)...)
-		if err := readFull(o.snap, b.buf[have:], low-sec.start+int64(have)); err != nil {
-			return err
-		}
-		if j := bytes.IndexByte(b.buf[have:], '\n'); j >= 0 {
-			b.buf = b.buf[:have+j+1]
-		}
-	}
-	b.text, b.offset = b.buf[skip:], low+int64(skip)
-	return nil
-}
-
-// LineFrom is the offset of the first line that begins at off or behind it; the
-// end where none does.
-func (t *Text) LineFrom(off int64) (int64, error) {
-	var b block
-	for i := t.find(off); i < len(t.sections); i++ {
-		sec := t.sections[i]
-		for off = max(off, sec.start); off < sec.end; off += smallBlock {
-			if err := t.read(i, off, min(off+smallBlock, sec.end), &b); err != nil {
-				return 0, err
-			}
-			if len(b.text) > 0 {
-				return b.offset, nil
-			}
-		}
-	}
-	return t.End(), nil
-}
-
-func readFull(r io.ReaderAt, p []byte, off int64) error {
-	n, err := r.ReadAt(p, off)
-	if n == len(p) {
-		return nil
-	}
-	if err == nil || err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
-	return err
 }

@@ -3,6 +3,7 @@ package logstore
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -72,7 +73,7 @@ func layOut(t testing.TB, p *plan, cuts []int, packed func(i int) bool, evicted 
 		require.NoError(t, os.MkdirAll(filepath.Join(dir, p.name+".d"), 0o755))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, partPath(p.name, evicted, plainSuffix)), nil, 0o600))
 	}
-	s, err := Open(Config{Dir: dir, segmentSize: 1 << 20})
+	s, err := Open(Config{Dir: dir, segmentSize: 1 << 20, searchTimes: 50_000})
 	require.NoError(t, err)
 	for name, parts := range s.parts.all() {
 		for _, part := range parts {
@@ -127,6 +128,7 @@ func drawPlan(t *rapid.T, most int) *plan {
 
 // naive gives the numbers of the lines that q wants, by plain means.
 func (p *plan) naive(q Query, patterns, excludes []string) (hits []int) {
+	wanted, unwanted := compileAll(patterns), compileAll(excludes)
 	for i, l := range p.lines {
 		off := p.places[i]
 		to := q.To
@@ -137,16 +139,16 @@ func (p *plan) naive(q Query, patterns, excludes []string) (hits []int) {
 			continue
 		}
 		ok := true
-		for _, x := range patterns {
-			ok = ok && regexp.MustCompile(x).MatchString(l.raw) != q.Invert
-		}
-		for _, x := range excludes {
-			ok = ok && !regexp.MustCompile(x).MatchString(l.raw)
-		}
 		ok = ok && (q.Since.IsZero() || l.at >= q.Since.UnixNano()) && (q.Until.IsZero() || l.at < q.Until.UnixNano())
 		ok = ok && (len(q.Hosts) == 0 || l.host != "" && oneOf(q.Hosts, []byte(l.host)))
 		ok = ok && (len(q.Programs) == 0 || l.program != "" && oneOf(q.Programs, []byte(l.program)))
 		ok = ok && l.level >= q.Level
+		for _, x := range wanted {
+			ok = ok && x.MatchString(l.raw) != q.Invert
+		}
+		for _, x := range unwanted {
+			ok = ok && !x.MatchString(l.raw)
+		}
 		if ok {
 			hits = append(hits, i)
 		}
@@ -158,6 +160,13 @@ func (p *plan) naive(q Query, patterns, excludes []string) (hits []int) {
 		return hits[:q.Limit]
 	}
 	return hits
+}
+
+func compileAll(patterns []string) (all []*regexp.Regexp) {
+	for _, p := range patterns {
+		all = append(all, regexp.MustCompile(p))
+	}
+	return all
 }
 
 // withContext adds the lines around, as "number:hit".
@@ -206,6 +215,55 @@ func TestScanFindsWhatANaiveSearchFinds(t *testing.T) {
 			compareScan(r, text, p, q, patterns, excludes)
 		}
 	})
+}
+
+// The same over files of many blocks and frames, a few lines of which are wanted.
+func TestScanOfManyBlocks(t *testing.T) {
+	t.Parallel()
+	p := &plan{name: "worker.log"}
+	random := rand.New(rand.NewPCG(1, 2))
+	for i := range 20_000 {
+		at := planStart.Add(time.Duration(i) * 200 * time.Millisecond)
+		text := planTexts[random.IntN(len(planTexts))]
+		if random.IntN(1000) == 0 {
+			text.text, text.level = fmt.Sprintf("a rare thing uid=%032x", random.Uint64()), LevelNone
+		}
+		if random.IntN(7_000) == 0 {
+			text.text += strings.Repeat(" and on", 200_000)
+		}
+		host := fmt.Sprintf("web%d", i*5/20_000)
+		p.lines = append(p.lines, planned{
+			raw: at.Format("2006-01-02T15:04:05.000000-07:00") + " " + host + " celery[7]: " + text.text,
+			at:  at.UnixNano(), host: host, program: "celery", level: text.level,
+		})
+	}
+	for _, packed := range []bool{true, false} {
+		s := layOut(t, p, []int{3_000, 12_000, 16_000}, func(int) bool { return packed }, 1000)
+		defer s.Close()
+		text, err := s.OpenText(p.name)
+		require.NoError(t, err)
+		defer text.Close()
+		s.summarize(t.Context())
+		require.Equal(t, packed, len(s.summaries.heads) == 3)
+		rapid.Check(t, func(r *rapid.T) {
+			q, patterns, excludes := drawQuery(r, p)
+			q.Before, q.After = min(q.Before, 1), min(q.After, 1)
+			for _, word := range []string{"rare", "uid=0+1", "web3 .*503", "Alpha", "a rare thing uid=0000000", "Task beta failed uid=needle", "web1 celery.7.: a rare thing"} {
+				if rapid.IntRange(0, 4).Draw(r, "word") == 0 {
+					pattern, err := NewPattern(word, false, false)
+					require.NoError(r, err)
+					q.Grep, patterns = append(q.Grep, pattern), append(patterns, word)
+				}
+			}
+			if !q.Since.IsZero() {
+				q.Since = q.Since.Add(time.Duration(rapid.IntRange(0, 4000).Draw(r, "later")) * time.Second)
+				if !q.Until.IsZero() {
+					q.Until = q.Since.Add(time.Duration(rapid.IntRange(0, 60).Draw(r, "until")) * time.Second)
+				}
+			}
+			compareScan(r, text, p, q, patterns, excludes)
+		})
+	}
 }
 
 func drawQuery(r *rapid.T, p *plan) (q Query, patterns, excludes []string) {

@@ -27,16 +27,17 @@ var ErrClosed = errors.New("the log store has stopped")
 // append.go), and a checkpoint makes these durable from time to time
 // (checkpoint.go). What a crash leaves undone Open does (recover.go).
 type Store struct {
-	cfg    Config
-	log    *slog.Logger
-	state  vfs.FS
-	lock   vfs.File
-	rules  atomic.Pointer[Config] // the fields that SetRules names
-	router *router
-	folder folder
-	parts  *parts
-	keeper *keeper
-	count  counters
+	cfg       Config
+	log       *slog.Logger
+	state     vfs.FS
+	lock      vfs.File
+	rules     atomic.Pointer[Config] // the fields that SetRules names
+	router    *router
+	folder    folder
+	parts     *parts
+	keeper    *keeper
+	summaries summaries
+	count     counters
 
 	fillers sync.Pool // of *filler
 	batches batchPool

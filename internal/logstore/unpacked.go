@@ -13,15 +13,22 @@ func newFrameDecoder() (*zstd.Decoder, error) {
 	return zstd.NewReader(nil, zstd.WithDecodeAllCapLimit(true), zstd.WithDecoderMaxWindow(maxFrameText), zstd.WithDecoderLowmem(true))
 }
 
-// unpacked is the text of a packed part. It holds one unpacked frame.
+// unpacked is the text of a packed part.
 type unpacked struct {
 	file   io.ReaderAt // not owned
 	frames []frame     // and the ends
 	dec    *zstd.Decoder
 
-	mu   sync.Mutex // protects what follows
-	text []byte     // of the frame
-	have int        // which one that is; -1 = none
+	mu   sync.Mutex // protects last
+	last unpacking
+}
+
+// An unpacking is what one reader needs to unpack frames. It holds the last
+// frame of which a part was wanted.
+type unpacking struct {
+	of   *unpacked
+	have int    // which frame text is
+	text []byte // of it; empty = none
 	raw  []byte
 }
 
@@ -31,7 +38,7 @@ func unpack(dec *zstd.Decoder, file io.ReaderAt, size int64) (*unpacked, note, e
 	if err != nil {
 		return nil, note{}, err
 	}
-	return &unpacked{file: file, frames: frames, dec: dec, have: -1}, n, nil
+	return &unpacked{file: file, frames: frames, dec: dec}, n, nil
 }
 
 // size is the number of bytes of text.
@@ -39,25 +46,31 @@ func (u *unpacked) size() int64 { return u.frames[len(u.frames)-1].plain }
 
 // ReadAt implements [io.ReaderAt].
 func (u *unpacked) ReadAt(p []byte, off int64) (n int, err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.read(&u.last, p, off)
+}
+
+// read is ReadAt for any number of readers at one time, each with an x of its
+// own.
+func (u *unpacked) read(x *unpacking, p []byte, off int64) (n int, err error) {
 	if off < 0 {
 		return 0, damaged("offset %d", off)
 	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
 	i := u.find(off)
 	for ; n < len(p) && i < len(u.frames)-1; i++ {
 		f, end := u.frames[i], u.frames[i+1]
 		if room := p[n:]; off == f.plain && int64(len(room)) >= end.plain-f.plain {
 			// The whole frame is wanted: it needs no way round.
-			if err := u.decode(i, room[:0:end.plain-f.plain]); err != nil {
+			if err := u.decode(x, i, room[:0:end.plain-f.plain]); err != nil {
 				return n, err
 			}
 			n += int(end.plain - f.plain)
 		} else {
-			if err := u.load(i); err != nil {
+			if err := u.load(x, i); err != nil {
 				return n, err
 			}
-			n += copy(room, u.text[off-f.plain:])
+			n += copy(room, x.text[off-f.plain:])
 		}
 		off = end.plain
 	}
@@ -65,6 +78,13 @@ func (u *unpacked) ReadAt(p []byte, off int64) (n int, err error) {
 		err = io.EOF
 	}
 	return n, err
+}
+
+// startsLine tells whether a line surely begins at off: where a frame does, the
+// one before which was not cut inside a line.
+func (u *unpacked) startsLine(off int64) bool {
+	i := u.find(off)
+	return u.frames[i].plain == off && (i == 0 || off-u.frames[i-1].plain < maxFrameText)
 }
 
 // find is the frame that has the byte at off, or the number of frames.
@@ -80,30 +100,30 @@ func (u *unpacked) find(off int64) int {
 	return low
 }
 
-// load sees to it that u.text is frame i.
-func (u *unpacked) load(i int) error {
-	if u.have == i {
+// load sees to it that x.text is frame i.
+func (u *unpacked) load(x *unpacking, i int) error {
+	if x.of == u && x.have == i && len(x.text) > 0 {
 		return nil
 	}
-	u.have = -1
+	x.text = x.text[:0]
 	length := u.frames[i+1].plain - u.frames[i].plain
-	u.text = sized(u.text, int(length))
-	if err := u.decode(i, u.text[:0:length]); err != nil {
+	text := sized(x.text, int(length))
+	if err := u.decode(x, i, text[:0:length]); err != nil {
 		return err
 	}
-	u.text, u.have = u.text[:length], i
+	x.of, x.have, x.text = u, i, text[:length]
 	return nil
 }
 
 // decode fills dst, whose capacity is that of the text of frame i.
-func (u *unpacked) decode(i int, dst []byte) error {
+func (u *unpacked) decode(x *unpacking, i int, dst []byte) error {
 	f, end := u.frames[i], u.frames[i+1]
 	length := end.packed - f.packed
-	u.raw = sized(u.raw, int(length))[:length]
-	if n, err := u.file.ReadAt(u.raw, f.packed); n < len(u.raw) {
+	x.raw = sized(x.raw, int(length))[:length]
+	if n, err := u.file.ReadAt(x.raw, f.packed); n < len(x.raw) {
 		return err
 	}
-	text, err := u.dec.DecodeAll(u.raw, dst)
+	text, err := u.dec.DecodeAll(x.raw, dst)
 	if err != nil || len(text) != cap(dst) {
 		return damaged("the frame at %d, text from %d on (%v)", f.packed, f.plain, err)
 	}

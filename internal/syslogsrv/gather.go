@@ -10,9 +10,9 @@ import (
 const (
 	// gatherPause is how long bytes may wait for more of them.
 	gatherPause = time.Millisecond
-	// gatherBytes is how much is worth waking up for: the system's receive buffer
-	// takes more, and wakes the reader up when it does not.
-	gatherBytes = 64 << 10
+	// gatherBytes is how much is worth waking up for: half of the window that the
+	// system grants a sender to begin with, so that none is held up by the pause.
+	gatherBytes = 32 << 10
 	// gatherAfter is how many small reads have to follow each other within
 	// gatherWithin: a message after a pause goes on at once.
 	gatherAfter  = 3

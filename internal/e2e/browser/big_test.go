@@ -51,7 +51,7 @@ func TestBigFile(t *testing.T) {
 	onlyFull(t)
 	l := newLogs(t)
 	l.bigFile("app.log", *bigSize)
-	d := l.serve("--rotate-size", "0", "--rotate-every", "0")
+	d := l.serve("--rotate-size", "0", "--rotate-every", "never")
 	b := newChrome(t).tab(t, d, wide)
 
 	var first []float64

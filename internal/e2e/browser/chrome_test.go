@@ -154,13 +154,20 @@ func eval[T any](b *tab, expression string) T {
 	return value
 }
 
-// wait polls until the expression is true.
+// wait polls until the expression is true. That it cannot be evaluated while the
+// tab goes from one page to the next is no failure.
 func (b *tab) wait(expression string) {
 	b.t.Helper()
 	deadline := time.Now().Add(patience)
-	for !eval[bool](b, "Promise.resolve("+expression+").then(Boolean)") {
+	for {
+		ctx, cancel := context.WithTimeout(b.ctx, patience)
+		reached, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("Promise.resolve("+expression+").then(Boolean)", chromedp.EvalAwaitPromise))
+		cancel()
+		if reached {
+			return
+		}
 		if time.Now().After(deadline) {
-			b.t.Fatalf("waited in vain for %s\nthe page shows: %.1500s", expression, b.text())
+			b.t.Fatalf("waited in vain for %s (%v)\nthe page shows: %.1500s", expression, err, b.text())
 		}
 		time.Sleep(20 * time.Millisecond)
 	}

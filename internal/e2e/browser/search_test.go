@@ -23,7 +23,7 @@ func TestSearch(t *testing.T) {
 	b.keys("/")
 	b.search("LINE 49")
 	b.wait(`document.querySelector("#count").textContent === "111"`)
-	require.Len(t, b.rows(), 111) // 49, 490-499, 4900-4999
+	b.wait(`document.querySelectorAll(".row").length === 111`) // 49, 490-499, 4900-4999
 	require.Equal(t, 111, b.count(".row mark"))
 	require.Equal(t, "line 49", eval[string](b, `document.querySelector("mark").textContent`))
 	require.Contains(t, eval[string](b, `document.querySelector("#limits").textContent`), "111 matching lines")
@@ -48,7 +48,7 @@ func TestSearch(t *testing.T) {
 	b.search("INFO")
 	b.click("#invert")
 	b.wait(`document.querySelector("#count").textContent === "10"`)
-	require.Len(t, b.rows(), 10)
+	b.wait(`document.querySelectorAll(".row").length === 10`)
 	b.click("#invert")
 
 	// All state is in the URL, and the way back leads through it.
@@ -70,6 +70,15 @@ func TestSearch(t *testing.T) {
 	b.keys("n")
 	b.wait(`document.querySelector(".row.current .text")?.textContent.startsWith("ERROR line 4750")`)
 	require.Equal(t, "ERROR", eval[string](b, `document.querySelector(".row.current mark").textContent`))
+
+	// A pattern that only RE2 understands.
+	b.open("/-/view?file=app.log&regex=1&mark=1&exact=1&q=%28%3FP%3Clevel%3EERROR%29+line+4%5Cd%2B")
+	b.waitLines()
+	b.settle()
+	b.keys("N")
+	b.wait(`document.querySelector(".row.current .text")?.textContent.startsWith("ERROR line 4750")`)
+	b.keys("N")
+	b.wait(`document.querySelector(".row.current .text")?.textContent.startsWith("ERROR line 4250")`)
 
 	// Around a hit, unfiltered.
 	b.open("/-/view?file=app.log&q=line+2500+")

@@ -33,6 +33,7 @@ let seen = null; // the histogram of what is shown
 let marked = null; // lines that match while marking
 const lines = byId("lines");
 const counting = new Latest();
+const countingMarks = new Latest();
 
 /** @param {Partial<State>} changes */
 const link = (changes) => url("-/view", write({ ...state, ...changes }));
@@ -169,7 +170,15 @@ function failed(err) {
   return false;
 }
 
+/** What was counted, and when; "" = nothing yet. */
+let counted = { what: "", at: 0 };
+const countsAge = 15_000; // ms for which the same counts are good
+
+/** Counts over time, unless the same were counted a moment ago. */
 async function loadHistogram() {
+  const what = `${source.path}?${source.params()}&${histogram.wanted}`;
+  if (what === counted.what && Date.now() - counted.at < countsAge) return;
+  counted = { what, at: Date.now() };
   const signal = counting.next();
   histogram.loading();
   marked = null;
@@ -180,8 +189,9 @@ async function loadHistogram() {
     if (state.mark) countMarks();
   } catch (err) {
     if (isAbort(err)) return;
+    counted.what = "";
     seen = null;
-    histogram.failed(err instanceof AnswerError && err.status === 400 ? "" : `No counts: ${/** @type {Error} */ (err).message}`);
+    histogram.failed(err instanceof AnswerError && [400, 404, 410].includes(err.status) ? "" : `No counts: ${/** @type {Error} */ (err).message}`);
   }
   chips(state, seen, change);
   drawStatus();
@@ -192,7 +202,7 @@ async function countMarks() {
   marked = null;
   if (!state.q) return drawStatus();
   try {
-    const answer = await source.histogram({ buckets: 1, marking: true }, counting.next());
+    const answer = await source.histogram({ buckets: 1, marking: true }, countingMarks.next());
     marked = (answer.buckets || []).reduce((/** @type {number} */ sum, /** @type {any} */ b) => sum + Object.values(b.counts).reduce((/** @type {number} */ a, /** @type {any} */ n) => a + n, 0), 0);
     byId("q").removeAttribute("aria-invalid");
   } catch (err) {
