@@ -6,7 +6,7 @@ VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo un
 GOBUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
 .DEFAULT_GOAL := help
-.PHONY: help build run peers check test smoke race e2e fault mutants browser fuzz bench bench-ingest bench-forward bench-commit bench-start dist packages-test image docker clean
+.PHONY: help build run peers check test smoke race e2e fault mutants browser fuzz bench bench-ingest bench-forward bench-search bench-commit bench-start dist packages-test image docker clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,10 @@ bench-ingest: build peers ## dalogd beside rsyslog and syslog-ng: rate, CPU, mem
 # Arguments in ARGS, for instance ARGS='-n 200000 -rounds 1'.
 bench-forward: build peers ## dalogfwd beside rsyslog and syslog-ng: CPU and bytes a line, lines/s, memory
 	$(GO) run ./bench/forward $(ARGS)
+
+# Arguments in ARGS, for instance ARGS='-plain 256 -history 1024 -rounds 3'.
+bench-search: build peers ## dalogd beside grep, ripgrep and zstd: literals, regexes, needles, last lines, times, memory
+	$(GO) run ./bench/search $(ARGS)
 
 bench-commit: ## what a commit takes and writes, by number of files, on this disk
 	$(GO) test -run '^$$' -bench 'Commit$$' -benchtime 200x ./internal/logstore
