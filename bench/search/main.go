@@ -29,6 +29,7 @@ var (
 	plain   = flag.Int("plain", 1024, "MiB of the file that is searched as it is")
 	history = flag.Int("history", 10*1024, "MiB of text in compressed parts")
 	rounds  = flag.Int("rounds", 5, "rounds")
+	follow  = flag.Int("followers", 200, "clients that follow while messages are received")
 	folder  = flag.String("dir", "", "where the files are made, and kept; default: a temporary folder")
 )
 
@@ -102,7 +103,10 @@ func run(ctx context.Context) error {
 			return err
 		}
 	}
-	return server.memory(ctx)
+	if err := server.memory(ctx); err != nil {
+		return err
+	}
+	return followers(ctx, *follow)
 }
 
 // work is one way to an answer.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -21,6 +22,7 @@ func escape(s string) string { return url.QueryEscape(s) }
 type server struct {
 	*proc.Process
 	url string
+	tcp string // for syslog
 	log *startLog
 }
 
@@ -57,8 +59,11 @@ func startServer(ctx context.Context, dir string) (*server, error) {
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		for line := range strings.Lines(s.log.String()) {
 			line = strings.TrimSuffix(line, "\n")
-			if kind, addr, _ := startlog.Listening(line); kind == "http" {
+			switch kind, addr, _ := startlog.Listening(line); kind {
+			case "http":
 				s.url = "http://" + addr
+			case "tcp":
+				s.tcp = addr
 			}
 			if startlog.Ready(line) && s.url != "" {
 				return s, nil
@@ -96,26 +101,30 @@ func (s *server) text(path string) (string, error) {
 	return string(text), err
 }
 
+// counter is the sum of the metrics of this name.
+func (s *server) counter(name string) (sum float64, err error) {
+	metrics, err := s.text("/metrics")
+	for line := range strings.Lines(metrics) {
+		rest, ok := strings.CutPrefix(line, name)
+		if !ok || rest[0] != ' ' && rest[0] != '{' {
+			continue
+		}
+		value, err := strconv.ParseFloat(strings.TrimSpace(rest[strings.LastIndexByte(rest, ' '):]), 64)
+		if err != nil {
+			return 0, err
+		}
+		sum += value
+	}
+	return sum, err
+}
+
 // waitForParts waits until all parts are compressed and have summaries.
 func (s *server) waitForParts(ctx context.Context, parts int) error {
 	fmt.Printf("waiting until dalogd has compressed and summarized %d parts\n", parts)
-	last := ""
 	for {
-		metrics, err := s.text("/metrics")
-		if err != nil {
+		have, err := s.counter("dalogd_part_summaries")
+		if err != nil || int(have) == parts {
 			return err
-		}
-		have := ""
-		for line := range strings.Lines(metrics) {
-			if value, ok := strings.CutPrefix(line, "dalogd_part_summaries "); ok {
-				have = strings.TrimSpace(value)
-			}
-		}
-		if have == fmt.Sprint(parts) {
-			return nil
-		}
-		if have != last {
-			last = have
 		}
 		select {
 		case <-ctx.Done():
