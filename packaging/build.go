@@ -52,6 +52,11 @@ func (r *release) documents() (docs []document, err error) {
 			}
 			return out, nil
 		}
+		modules, err := modulesOf(r.root, "./cmd/"+program)
+		if err != nil {
+			return nil, err
+		}
+		docs = append(docs, document{program, "/usr/share/doc/" + program + "/third-party.txt", thirdParty(modules)})
 		page, err := run("man")
 		if err != nil {
 			return nil, err

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -25,23 +26,19 @@ type imitation struct {
 	cmd  *exec.Cmd
 }
 
-// docassembleRoot is a Debian with what docassemble's image has of it.
-func docassembleRoot(t *testing.T) string {
+// docassembleRoot makes the archive of a Debian with what docassemble's image has
+// of it.
+func docassembleRoot(t *testing.T) (archive string) {
 	t.Helper()
-	root := debian(t)
-	cache := os.Getenv("DALOG_CACHE")
-	if cache == "" {
-		cache, _ = filepath.Abs("../.cache")
+	archive = filepath.Join(cacheDir(), "docassemble.tar")
+	if _, err := os.Stat(archive); err == nil {
+		return archive
 	}
-	sh(t, `if [ -f $CACHE/docassemble.tar ]; then
-			rm -rf $ROOT; mkdir $ROOT; tar -C $ROOT -xf $CACHE/docassemble.tar; exit
-		fi
-		cp /etc/resolv.conf $ROOT/etc/resolv.conf
+	sh(t, `cp /etc/resolv.conf $ROOT/etc/resolv.conf
 		printf '#!/bin/sh\nexit 101\n' >$ROOT/usr/sbin/policy-rc.d; chmod 755 $ROOT/usr/sbin/policy-rc.d
-		unshare --mount --pid --fork chroot $ROOT bash -c 'mount -t proc proc /proc && apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -o APT::Sandbox::User=root install -y --no-install-recommends supervisor nginx-light syslog-ng-core logrotate curl cron' >&2
-		tar -C $ROOT -cf $CACHE/docassemble.tar.$$ . && mv $CACHE/docassemble.tar.$$ $CACHE/docassemble.tar`,
-		"CACHE="+cache, "ROOT="+root)
-	return root
+		unshare --mount --pid --fork chroot $ROOT bash -c 'mount -t proc proc /proc && apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -o APT::Sandbox::User=root install -y --no-install-recommends supervisor nginx-light syslog-ng-core logrotate curl' >&2
+		tar -C $ROOT -cf $TAR.$$ . && mv $TAR.$$ $TAR`, "TAR="+archive, "ROOT="+debian(t))
+	return archive
 }
 
 const (
@@ -145,13 +142,13 @@ log { source(s_doc); destination(d_net); };
 `
 )
 
-// newImitation makes a container of this role from a root folder.
-func newImitation(t *testing.T, base, name, role, syslogConf string) *imitation {
+// newImitation makes a container of this role from the archive of a root folder.
+func newImitation(t *testing.T, archive, name, role, syslogConf string) *imitation {
 	t.Helper()
 	c := &imitation{t: t, name: name, root: filepath.Join(t.TempDir(), name)}
-	sh(t, `cp -a --reflink=auto $BASE $ROOT
+	sh(t, `mkdir $ROOT && tar -C $ROOT -xf $TAR
 		mkdir -p $ROOT/usr/share/docassemble/{log,webapp,config} $ROOT/backup $ROOT/var/log/supervisor $ROOT/run/docassemble
-		chroot $ROOT chown www-data:www-data /usr/share/docassemble/log`, "BASE="+base, "ROOT="+c.root)
+		chroot $ROOT chown www-data:www-data /usr/share/docassemble/log`, "TAR="+archive, "ROOT="+c.root)
 	for file, content := range map[string]string{
 		"etc/supervisor/supervisord.conf":                supervisorConf,
 		"usr/share/docassemble/webapp/initialize.sh":     initializeScript,
@@ -294,9 +291,9 @@ func TestDocassembleKit(t *testing.T) {
 	}
 	binaries := t.TempDir()
 	sh(t, "cd .. && CGO_ENABLED=0 go build -tags timetzdata -o $BIN/ ./cmd/dalogd ./cmd/dalogfwd", "BIN="+binaries)
-	base := docassembleRoot(t)
-	log := newImitation(t, base, "log", "log:cron", centralConf)
-	app := newImitation(t, base, "app", "web:celery", appConf)
+	archive := docassembleRoot(t)
+	log := newImitation(t, archive, "log", "log:cron", centralConf)
+	app := newImitation(t, archive, "app", "web:celery", appConf)
 	log.start()
 	app.start()
 
@@ -338,8 +335,8 @@ func TestDocassembleKit(t *testing.T) {
 		log.ctl("restart nginx")
 		log.ctl("start syslogng")
 	})
-	page := log.inside("curl -sf http://127.0.0.1:8080/; curl -sf 'http://127.0.0.1:8082/docassemble.log?n=1'; curl -sf http://127.0.0.1:8082/listlog/health_check?ready=1; stat -c '%U:%G %a' /usr/share/docassemble/log/docassemble.log; ps -o user= -C dalogd")
-	for _, want := range []string{"docassemble.log\n", "docassemble: number ", "OK", "www-data:www-data 600\n", "www-data\n"} {
+	page := log.inside("curl -sf http://127.0.0.1:8080/; curl -sf 'http://127.0.0.1:8082/docassemble.log?n=1'; curl -sf http://127.0.0.1:8082/listlog/health_check?ready=1; stat -c '%U:%G %a' /usr/share/docassemble/log/docassemble.log; for p in /proc/[0-9]*; do case $(readlink $p/exe) in */dalogd) stat -c 'dalogd runs as %U' $p;; esac; done")
+	for _, want := range []string{"docassemble.log\n", "docassemble: number ", "OK", "www-data:www-data 600\n", "dalogd runs as www-data\n"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("M1: no %q in\n%s", want, page)
 		}
@@ -395,7 +392,7 @@ func TestDocassembleKit(t *testing.T) {
 	written, when := local()
 	log.stop()
 	got = arrived()
-	missing := map[string]int{}
+	missing := map[string][]int{}
 	for n := range written {
 		if got[n] > 0 {
 			continue
@@ -412,10 +409,15 @@ func TestDocassembleKit(t *testing.T) {
 		case strings.HasPrefix(why, "M3"):
 			t.Errorf("%s: line %d is missing", why, n)
 		default:
-			missing[why]++
+			missing[why] = append(missing[why], n)
 		}
 	}
-	t.Logf("%d lines written; missing by switch: %v", len(written), missing)
+	t.Logf("%d lines written", len(written))
+	for why, lines := range missing {
+		slices.Sort(lines)
+		first, last := lines[0], lines[len(lines)-1]
+		t.Logf("%s: %d lines missing, from %d (written at %d) to %d (%d); %v", why, len(lines), first, when[first], last, when[last], windows)
+	}
 }
 
 // kitLogrotate writes the kit's list for app servers into the container.

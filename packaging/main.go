@@ -29,7 +29,19 @@ func main() {
 	flag.StringVar(&r.out, "out", "../dist", "folder of the results; what is in it is replaced")
 	flag.StringVar(&r.version, "version", "", "version of the release")
 	flag.Int64Var(&unix, "time", 0, "time of the release in seconds since 1970, usually that of its commit")
+	licences := flag.Bool("licences", false, "only list the modules that the programs are built from, with their licences")
 	flag.Parse()
+	if *licences {
+		modules, err := modulesOf(r.root, "./cmd/...")
+		if err == nil {
+			err = listLicences(os.Stdout, modules)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "packaging:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	r.mtime = time.Unix(unix, 0).UTC()
 	if err := r.make(); err != nil {
 		fmt.Fprintln(os.Stderr, "packaging:", err)

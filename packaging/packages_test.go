@@ -127,15 +127,20 @@ func TestUnits(t *testing.T) {
 	}
 }
 
+// cacheDir is where archives of root folders are kept.
+func cacheDir() string {
+	if dir := os.Getenv("DALOG_CACHE"); dir != "" {
+		return dir
+	}
+	dir, _ := filepath.Abs("../.cache")
+	return dir
+}
+
 // debian makes a root folder with a minimal Debian in it; the unpacked one is
 // kept as an archive in the cache.
 func debian(t *testing.T) string {
 	t.Helper()
 	need(t, "debootstrap", "unshare", "tar")
-	cache := os.Getenv("DALOG_CACHE")
-	if cache == "" {
-		cache, _ = filepath.Abs("../.cache")
-	}
 	root := filepath.Join(t.TempDir(), "root")
 	sh(t, `mkdir -p $CACHE $ROOT
 		if [ ! -f $CACHE/debian.tar ]; then
@@ -145,7 +150,7 @@ func debian(t *testing.T) string {
 			tar -C $ROOT --exclude=./var/cache/apt/archives/\* -cf $CACHE/debian.tar.$$ . && mv $CACHE/debian.tar.$$ $CACHE/debian.tar
 		else
 			tar -C $ROOT -xf $CACHE/debian.tar
-		fi`, "CACHE="+cache, "ROOT="+root)
+		fi`, "CACHE="+cacheDir(), "ROOT="+root)
 	return root
 }
 

@@ -22,7 +22,7 @@ import (
 
 // The names of the cases.
 const (
-	dalogCase    = "dalogfwd, zstd, to dalogd: forwarder"
+	dalogCase    = "dalogfwd to dalogd: forwarder"
 	omfwdCase    = "rsyslog imfile, omfwd: forwarder"
 	syslogNGCase = "syslog-ng file, syslog(): forwarder"
 	dalogChain   = "dalogfwd to dalogd, fsync: both"

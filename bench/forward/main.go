@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -27,7 +28,7 @@ type options struct {
 	rounds int
 	bin    string
 	dir    string
-	cases  string
+	cases  *regexp.Regexp
 }
 
 func main() {
@@ -39,8 +40,11 @@ func main() {
 	f.IntVar(&o.rounds, "rounds", 3, "times each measurement is made")
 	f.StringVar(&o.bin, "bin", "bin", "folder with dalogd and dalogfwd")
 	f.StringVar(&o.dir, "dir", "", "folder for the files; default: a temporary one")
-	f.StringVar(&o.cases, "cases", "", "only those whose name has this in it")
+	cases := f.String("cases", "", "only those whose name this regular expression matches")
 	err := f.Parse(os.Args[1:])
+	if err == nil {
+		o.cases, err = regexp.Compile(*cases)
+	}
 	if err == nil {
 		err = bench(ctx, o)
 	}
@@ -73,7 +77,7 @@ func bench(ctx context.Context, o options) error {
 	for round := range o.rounds {
 		for i := range cases {
 			c := cases[(i+round)%len(cases)] // nobody is always the first
-			if !strings.Contains(c.name, o.cases) {
+			if !o.cases.MatchString(c.name) {
 				continue
 			}
 			if ctx.Err() != nil {

@@ -145,7 +145,7 @@ func TestForwarderWaitsForServer(t *testing.T) {
 	fwd.waitOutput(addr) // it says whom it cannot reach
 	fwd.requireRunning()
 
-	d := startDalogd(t, "", "--syslog", "tcp:"+addr)
+	d := startDalogd(t, "", "--syslog", "tcp:"+addr, "--rotate-size", "0")
 	waitLines(t, d.path("app.log"), lines)
 	requireNumbered(t, d.path("app.log"), "app", lines)
 	if !withRaceDetector { // which needs several times the memory

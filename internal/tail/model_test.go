@@ -20,48 +20,55 @@ import (
 // a copy.
 func TestActionLists(t *testing.T) {
 	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		dir, err := os.MkdirTemp("", "dalog-tail-")
-		require.NoError(t, err)
-		defer os.RemoveAll(dir)
-		m := &model{
-			rig:     newRig(t, dir, Config{RotateWait: time.Hour}, "app.log"),
-			written: map[int]int{}, again: map[int]bool{}, got: map[int]int{}, order: map[int][]int{},
-		}
-		defer m.close()
-		m.step(time.Second) // what is there before the first look is old news
-		t.Repeat(map[string]func(*rapid.T){
-			"write":         func(t *rapid.T) { m.write(t, m.create()) },
-			"write late":    m.writeLate,
-			"begin a line":  m.begin,
-			"rename":        m.renamePath,
-			"rename often":  m.renameOften,
-			"create":        func(*rapid.T) { m.create() },
-			"copy truncate": m.copyTruncate,
-			"truncate":      m.truncatePath,
-			"pack":          m.packRotated,
-			"delete":        m.deletePath,
-			"step":          func(*rapid.T) { m.step(time.Second) },
-			"look":          func(*rapid.T) { m.look(); m.take() },
-			"rest":          func(*rapid.T) { m.rest(); m.step(time.Second) },
-			"idle":          m.idle,
-			"restart":       m.restartNow,
+	for part := range 3 { // at once, since each waits for the clock of the file system now and then
+		t.Run(strconv.Itoa(part), func(t *testing.T) {
+			t.Parallel()
+			rapid.Check(t, checkActions)
 		})
-		m.settleDown()
-		for n, gen := range m.written {
-			switch {
-			case m.got[n] == 0:
-				t.Fatalf("line %d of incarnation %d is lost:\n%s", n, gen, m.story())
-			case m.got[n] > 1 && !m.again[n]:
-				t.Fatalf("line %d of incarnation %d came %d times:\n%s", n, gen, m.got[n], m.story())
-			}
-		}
-		for gen, lines := range m.order {
-			if !slices.IsSorted(lines) {
-				t.Fatalf("incarnation %d came out of order: %v:\n%s", gen, lines, m.story())
-			}
-		}
+	}
+}
+
+func checkActions(t *rapid.T) {
+	dir, err := os.MkdirTemp("", "dalog-tail-")
+	require.NoError(t, err)
+	defer os.RemoveAll(dir)
+	m := &model{
+		rig:     newRig(t, dir, Config{RotateWait: time.Hour}, "app.log"),
+		written: map[int]int{}, again: map[int]bool{}, got: map[int]int{}, order: map[int][]int{},
+	}
+	defer m.close()
+	m.step(time.Second) // what is there before the first look is old news
+	t.Repeat(map[string]func(*rapid.T){
+		"write":         func(t *rapid.T) { m.write(t, m.create()) },
+		"write late":    m.writeLate,
+		"begin a line":  m.begin,
+		"rename":        m.renamePath,
+		"rename often":  m.renameOften,
+		"create":        func(*rapid.T) { m.create() },
+		"copy truncate": m.copyTruncate,
+		"truncate":      m.truncatePath,
+		"pack":          m.packRotated,
+		"delete":        m.deletePath,
+		"step":          func(*rapid.T) { m.step(time.Second) },
+		"look":          func(*rapid.T) { m.look(); m.take() },
+		"rest":          func(*rapid.T) { m.rest(); m.step(time.Second) },
+		"idle":          m.idle,
+		"restart":       m.restartNow,
 	})
+	m.settleDown()
+	for n, gen := range m.written {
+		switch {
+		case m.got[n] == 0:
+			t.Fatalf("line %d of incarnation %d is lost:\n%s", n, gen, m.story())
+		case m.got[n] > 1 && !m.again[n]:
+			t.Fatalf("line %d of incarnation %d came %d times:\n%s", n, gen, m.got[n], m.story())
+		}
+	}
+	for gen, lines := range m.order {
+		if !slices.IsSorted(lines) {
+			t.Fatalf("incarnation %d came out of order: %v:\n%s", gen, lines, m.story())
+		}
+	}
 }
 
 // model is what happens to one followed path, and what must come of it.

@@ -191,7 +191,7 @@ async function loadHistogram() {
     if (isAbort(err)) return;
     counted.what = "";
     seen = null;
-    histogram.failed(err instanceof AnswerError && err.status === 400 ? "" : `No counts: ${/** @type {Error} */ (err).message}`);
+    histogram.failed(err instanceof AnswerError && [400, 404, 410].includes(err.status) ? "" : `No counts: ${/** @type {Error} */ (err).message}`);
   }
   chips(state, seen, change);
   drawStatus();
