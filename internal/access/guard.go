@@ -154,10 +154,12 @@ func (g *Guard) identify(r *http.Request, from origin) (string, proof, error) {
 	return name, proof{hash: hash}, nil
 }
 
-// failed counts a failed login, and makes the address wait after many.
+// failed counts a failed login, and makes the address wait after many. It is
+// logged as long as the address is not known for it.
 func (g *Guard) failed(from origin, why error) error {
-	g.failures.add(from.addr, time.Now())
-	g.log.Warn("login failed", "addr", from.addr, "why", why)
+	if g.failures.add(from.addr, time.Now()) {
+		g.log.Warn("login failed", "addr", from.addr, "why", why)
+	}
 	return &loginError{err: why}
 }
 

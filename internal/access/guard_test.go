@@ -386,10 +386,14 @@ func TestFailuresAreForgotten(t *testing.T) {
 	a, b := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::ffff")
 	for range freeFailures {
 		require.Zero(t, f.wait(a, now))
-		f.add(a, now)
+		require.True(t, f.add(a, now))
 	}
 	require.Equal(t, failureEvery, f.wait(b, now), "one household")
 	require.Zero(t, f.wait(a, now.Add(failureEvery)))
+	for range 100_000 {
+		require.False(t, f.add(a, now))
+	}
+	require.Less(t, f.wait(a, now), maxDebt, "no address is shut out for long")
 	for i := range maxFailing + 10 {
 		f.add(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), now)
 	}

@@ -15,6 +15,9 @@ const (
 	applyFile   = 256 << 10
 	applyTotal  = 8 << 20
 	applyWithin = 10 * time.Millisecond
+	// applyMost is what applyWithin may become where writing to all files takes so
+	// long that it would be a fifth of the time and more.
+	applyMost = 40 * time.Millisecond
 
 	// sweepEvery is how often the names of all open files are looked at, so that
 	// one which is not written to does not keep a removed file on the disk.
@@ -24,11 +27,15 @@ const (
 // applier is what the goroutine that writes to the files owns.
 type applier struct {
 	applying []*logFile
-	lines    [][]byte  // of the file at hand
-	freed    int64     // bytes of the budget to be given back
-	unplaced bool      // a PLACE record is not known to be durable
-	round    time.Time // when all files were last written
+	lines    [][]byte      // of the file at hand
+	freed    int64         // bytes of the budget to be given back
+	unplaced bool          // a PLACE record is not known to be durable
+	round    time.Time     // when all files were last written
+	cost     time.Duration // of that
 }
+
+// within is how long what is pending may wait after the last round.
+func (a *applier) within() time.Duration { return min(max(applyWithin, 4*a.cost), applyMost) }
 
 // applyLoop writes to the files until stop is closed and nothing is pending; the
 // rest is left to the next start where there is no room for it.
@@ -70,7 +77,7 @@ func (s *Store) applyLoop(stop <-chan struct{}) {
 		case bytes >= applyTotal:
 			continue
 		case bytes > 0:
-			timer.Reset(time.Until(s.round.Add(applyWithin)))
+			timer.Reset(time.Until(s.round.Add(s.within())))
 			due = timer.C
 		}
 		if held || bytes == 0 || !ending {
@@ -112,8 +119,9 @@ func (s *Store) awaitWork(stop <-chan struct{}, ending, held bool, due, sweep <-
 func (s *Store) applyStep(all bool) (held bool, err error) {
 	now := time.Now()
 	least := applyFile
-	if all || s.filesHeld.Load() != nil || s.pending.size() >= applyTotal || now.Sub(s.round) >= applyWithin {
+	if all || s.filesHeld.Load() != nil || s.pending.size() >= applyTotal || now.Sub(s.round) >= s.within() {
 		least, s.round = 0, now
+		defer func() { s.cost = time.Since(now) }()
 	}
 	s.applying = s.pending.take(s.applying[:0], least)
 	// Opened before any is written to, so that one sync is enough for all.

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/dalog-project/dalog/internal/vfs"
 	"github.com/dalog-project/dalog/internal/wal"
 )
 
@@ -462,7 +463,7 @@ func (s *Store) declare(ctx context.Context, f *logFile) error {
 }
 
 // write adds a record to the write-ahead log, however long it takes until there
-// is room.
+// is room, or a descriptor for a new segment.
 func (s *Store) write(ctx context.Context, typ byte, parts ...[]byte) (lsn uint64, err error) {
 	for {
 		lsn, err = s.journal.append(typ, parts)
@@ -470,7 +471,7 @@ func (s *Store) write(ctx context.Context, typ byte, parts ...[]byte) (lsn uint6
 			s.release(&s.journalHeld, "the write-ahead log can be written again: intake goes on")
 			return lsn, nil
 		}
-		if errors.Is(err, wal.ErrFailed) || errors.Is(err, wal.ErrTooLarge) {
+		if errors.Is(err, wal.ErrFailed) || !vfs.IsFull(err) && !isNoDescriptor(err) {
 			return 0, err
 		}
 		s.holdFor(&s.journalHeld, "the write-ahead log cannot be written: intake is held until it can", err)

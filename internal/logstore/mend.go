@@ -20,9 +20,6 @@ const maxCompare = 512 << 20
 // place up to which all is well, or ends within a line: the power failed before
 // its data was durable.
 func (r *recovery) damaged(name string, at located) (bool, error) {
-	if !at.grown {
-		return false, nil
-	}
 	h, err := r.s.folder.fs.OpenFile(name, os.O_RDONLY, 0)
 	if err != nil {
 		return false, ignoreRefusal(name, ignoreMissing(err))
@@ -82,6 +79,20 @@ func inMidst(h vfs.File, at int64) (bool, error) {
 }
 
 var errShort = errors.New("the file became shorter meanwhile")
+
+// pass lets the open file log go on at its end, behind what others have added.
+func (r *recovery) pass(log *logFile) error {
+	info, err := log.handle.Stat()
+	if err != nil {
+		return err
+	}
+	log.marking.Lock()
+	log.position.size = info.Size
+	log.marking.Unlock()
+	log.end = info.Size
+	r.s.folder.wrote(log)
+	return nil
+}
 
 // mend makes want part of the open file log, from at on.
 func (r *recovery) mend(log *logFile, at located, want []byte) error {

@@ -430,11 +430,13 @@ func (r *recovery) redoFile(f *redo) (rest []byte, err error) {
 	log.durable = log.position
 	log.base.Store(at.base)
 	r.settled[log] = at.intact
+	damaged := false
 	if len(want) == 0 {
-		if at.grown {
-			r.doubt("the file holds more than the state knows of", f.name)
+		if !at.grown {
+			return nil, nil
 		}
-		if damaged, err := r.damaged(f.name, at); !damaged || err != nil {
+		r.doubt("the file holds more than the state knows of", f.name)
+		if damaged, err = r.damaged(f.name, at); err != nil {
 			return nil, err
 		}
 	}
@@ -449,6 +451,9 @@ func (r *recovery) redoFile(f *redo) (rest []byte, err error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if len(want) == 0 && !damaged {
+		return nil, r.pass(log)
 	}
 	return nil, r.mend(log, at, want)
 }

@@ -9,7 +9,6 @@ var (
 	crash     = test{"./internal/logstore", "^TestCrashAtEveryCall$|^TestConfirmedSurvivesPowerLoss$"}
 	model     = test{"./internal/logstore", "^TestSimulation$"}
 	copies    = test{"./internal/logstore", "^TestCopiedState$"}
-	rotations = test{"./internal/logstore", "^TestCrashWhileRotating$"}
 	failures  = test{"./internal/logstore", "^TestFailureAtEveryCall$"}
 	memory    = test{"./internal/e2e/fault", "^TestPowerLossInMemoryMode$"}
 	relp      = test{"./internal/syslogsrv", "RELP"}
@@ -54,9 +53,6 @@ var mutants = []mutant{
 	{"skip directory fsync of the log folder", []edit{{"internal/logstore/folder.go",
 		"d.unsafe = d.fs.SyncDir(\".\")",
 		"d.unsafe = nil"}}, []test{crash, model}},
-	{"skip directory fsync of a rotation", []edit{{"internal/logstore/rotate.go",
-		"return errors.Join(s.folder.fs.SyncDir(partsDir(f.name)), s.folder.fs.SyncDir(\".\"))",
-		"return nil"}}, []test{rotations, model}},
 	{"skip fdatasync of the log files", []edit{{"internal/logstore/folder.go",
 		"if f.unsafe = f.handle.Datasync(); f.unsafe != nil {",
 		"if f.unsafe = nil; f.unsafe != nil {"}}, []test{crash, model}},

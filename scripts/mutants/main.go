@@ -63,6 +63,9 @@ func run(ctx context.Context, only string) error {
 	if os.Getenv("DALOG_CACHE") == "" { // the copy has no peers of its own
 		os.Setenv("DALOG_CACHE", filepath.Join(root, ".cache"))
 	}
+	if os.Getenv("DALOG_EPISODES") == "" { // a mistake shows early in a simulation
+		os.Setenv("DALOG_EPISODES", "400")
+	}
 	dir, err := os.MkdirTemp("", "dalog-mutants-")
 	if err != nil {
 		return err

@@ -1,6 +1,8 @@
 package fault
 
 import (
+	"os"
+	"strings"
 	"testing"
 	"time"
 )
@@ -76,4 +78,50 @@ func losePower(t *testing.T, kind string, few, many int, settle func(*setup, *lo
 	}
 	a := settle(s, l)
 	t.Logf("%s: power lost %d times, lines sent %d, acknowledged %d: %s", kind, n, l.sent(), l.acked(), a)
+}
+
+// The machine of dalogd loses power while three dalogfwd deliver files. Whatever
+// dalogd remembers of them then, they go on from there: each line is there once, in
+// order, and nothing else.
+func TestPowerLossUnderForwarders(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		kind, durability string
+		few, many        int
+	}{{"ext4", "memory", 4, 300}, {"xfs", "memory", 2, 100}, {"ext4", "sync", 2, 200}} {
+		t.Run(c.kind+" "+c.durability, func(t *testing.T) {
+			t.Parallel()
+			random := chance(t)
+			disk := newImage(t, c.kind, 512)
+			l := newCluster(t, 3, 3, "--durability", c.durability, "--rotate-size", "256KiB")
+			l.dir = disk.folder("log")
+			l.work(random)
+			for _, s := range l.servers {
+				s.start()
+			}
+			n := 0
+			for range repeat(t, c.few, c.many) {
+				d := l.run()
+				before := size(t, l.dir)
+				eventually(t, "something to be stored", func() bool { return size(t, l.dir) > before })
+				time.Sleep(time.Duration(random.IntN(30_000)) * time.Microsecond)
+				d.kill()
+				writeSome(t, random, l.dir)
+				disk.losePower()
+				n++
+			}
+			t.Logf("%s, %s: power lost %d times, lines %d in %d files: 0 lost, 0 duplicated, in order", c.kind, c.durability, n, l.settle(), 3*3)
+		})
+	}
+}
+
+// size is how much the log files and parts in a folder have.
+func size(t *testing.T, dir string) (n int64) {
+	t.Helper()
+	for _, name := range files(t, dir) {
+		if info, err := os.Stat(name); err == nil && !isState(strings.TrimPrefix(name, dir+"/")) {
+			n += info.Size()
+		}
+	}
+	return n
 }
