@@ -6,7 +6,7 @@ VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo un
 GOBUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
 .DEFAULT_GOAL := help
-.PHONY: help build run peers check test smoke race e2e fault mutants browser fuzz bench bench-ingest bench-forward bench-commit bench-start lint vuln licences dist packages-test image docker clean
+.PHONY: help build run peers check test smoke race e2e fault mutants browser fuzz bench bench-ingest bench-serve bench-forward bench-commit bench-start lint vuln licences dist packages-test image docker clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,10 @@ bench-ingest: build peers ## dalogd beside rsyslog and syslog-ng: rate, CPU, mem
 # Arguments in ARGS, for instance ARGS='-n 200000 -rounds 1'.
 bench-forward: build peers ## dalogfwd beside rsyslog and syslog-ng: CPU and bytes a line, lines/s, memory
 	$(GO) run ./bench/forward $(ARGS)
+
+# Needs nginx installed. Arguments in ARGS, for instance ARGS='-rounds 3'.
+bench-serve: build ## dalogd beside nginx: the list of files, a large download, archives
+	$(GO) run ./bench/serve $(ARGS)
 
 bench-commit: ## what a commit takes and writes, by number of files, on this disk
 	$(GO) test -run '^$$' -bench 'Commit$$' -benchtime 200x ./internal/logstore

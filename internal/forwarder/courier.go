@@ -282,6 +282,10 @@ func (c *courier) send(p *parcel) error {
 		return err
 	}
 	c.p.stats.bytes.Add(uint64(len(c.out)))
+	if p.again {
+		c.p.stats.resent.Add(uint64(len(c.out)))
+	}
+	p.again = true
 	c.orders[txnr] = order{parcel: p, sent: time.Now()}
 	l.sent++
 	l.flying++

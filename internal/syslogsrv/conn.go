@@ -412,6 +412,7 @@ func (c *conn) close() {
 	c.nc.Close()
 	if c.relp != nil {
 		c.relp.abort()
+		c.leaveClaims()
 	}
 	c.srv.dismiss(c)
 }
