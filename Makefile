@@ -6,7 +6,7 @@ VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo un
 GOBUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
 .DEFAULT_GOAL := help
-.PHONY: help build run peers check test smoke race e2e fault mutants browser fuzz bench bench-ingest bench-forward bench-commit bench-start lint vuln licences dist packages-test image docker clean
+.PHONY: help build run peers check test smoke race e2e fault mutants browser fuzz bench bench-ingest bench-serve bench-forward bench-search bench-http bench-commit bench-start lint vuln licences dist packages-test image docker clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,8 @@ e2e: peers ## only the tests with real processes and real peers
 BUDGET ?= 4m
 fault: peers ## kill, power loss, full and failing disks, rotation, copies: all rounds, an hour
 	$(if $(ARGS),,DALOG_EPISODES=100000 $(GO) test -count=1 -v -timeout 1h -run '^TestSimulation$$|^TestBitRot$$' ./internal/logstore)
+	$(if $(ARGS),,$(GO) test -count=1 -timeout 1h -run TestActionLists ./internal/tail -rapid.checks=7000 -rapid.nofailfile)
+	$(if $(ARGS),,$(GO) test -count=1 -v -timeout 1h -run 'TestRotationMatrix|TestCopytruncateAtWork' ./internal/e2e -rounds 20)
 	$(GO) test -count=1 -v -parallel 4 -timeout 3h ./internal/e2e/fault $(ARGS) -full -budget $(BUDGET)
 
 mutants: peers ## make mistakes on purpose, each of which a test must notice
@@ -75,6 +77,16 @@ bench-ingest: build peers ## dalogd beside rsyslog and syslog-ng: rate, CPU, mem
 # Arguments in ARGS, for instance ARGS='-n 200000 -rounds 1'.
 bench-forward: build peers ## dalogfwd beside rsyslog and syslog-ng: CPU and bytes a line, lines/s, memory
 	$(GO) run ./bench/forward $(ARGS)
+
+# Needs nginx installed. Arguments in ARGS, for instance ARGS='-rounds 3'.
+bench-serve: build ## dalogd beside nginx: the list of files, a large download, archives
+	$(GO) run ./bench/serve $(ARGS)
+
+# Arguments in ARGS, for instance ARGS='-plain 256 -history 1024 -rounds 3'.
+bench-search: build peers ## dalogd beside grep, ripgrep and zstd: literals, regexes, needles, last lines, times, memory
+	$(GO) run ./bench/search $(ARGS)
+
+bench-http: bench-serve bench-search ## both of these
 
 bench-commit: ## what a commit takes and writes, by number of files, on this disk
 	$(GO) test -run '^$$' -bench 'Commit$$' -benchtime 200x ./internal/logstore

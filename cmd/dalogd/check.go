@@ -7,7 +7,6 @@ import (
 	"log/slog"
 
 	"github.com/dalog-project/dalog/internal/cli"
-	"github.com/dalog-project/dalog/internal/syslogsrv"
 )
 
 // check looks at everything that can be wrong before the start, without taking
@@ -33,11 +32,14 @@ func check(stdout io.Writer, f *flags, inv *cli.Invocation) error {
 
 // checkWorld finds what the settings name and the system does not have.
 func (f *flags) checkWorld() (wrong []error) {
-	if f.TLSCert != "" {
-		if _, err := syslogsrv.LoadCertificates(f.certificateFiles()); err != nil {
-			wrong = append(wrong, err)
-		}
+	if _, err := loadCertificates(f); err != nil {
+		wrong = append(wrong, err)
 	}
+	return append(wrong, f.checkOthers()...)
+}
+
+// checkOthers is checkWorld without the TLS files.
+func (f *flags) checkOthers() (wrong []error) {
 	if _, err := newGuard(f, slog.New(slog.DiscardHandler)); err != nil {
 		wrong = append(wrong, err)
 	}

@@ -86,7 +86,8 @@ type flags struct {
 		Name string `arg:"" help:"Name under which the token reads."`
 	} `cmd:"" help:"Make a token, and print the line for the file of --tokens."`
 
-	command string // the first word of the command
+	command    string // the first word of the command
+	configFile string // that was read; empty: none
 }
 
 func (f *flags) stateDir() string {
@@ -131,6 +132,7 @@ func parseFlags(args, environ []string, stdout, stderr io.Writer) (*flags, *cli.
 		return f, inv, err
 	}
 	f.command, _, _ = strings.Cut(inv.Command, " ")
+	f.configFile = inv.ConfigFile
 	return f, inv, inv.Locate(f.check())
 }
 

@@ -87,14 +87,21 @@ func (r *reloader) configure() error {
 	if err != nil {
 		return err
 	}
-	if wrong := f.checkWorld(); len(wrong) > 0 {
+	if wrong := f.checkOthers(); len(wrong) > 0 {
 		return inv.Locate(errors.Join(wrong...))
 	}
+	changed := changes(r.settings, inv.Settings)
 	if r.certs != nil && f.TLSCert != "" {
-		if err := r.certs.Change(f.certificateFiles()); err != nil {
+		err := r.certs.Change(f.certificateFiles())
+		sameFiles := !slices.ContainsFunc(changed, func(s string) bool { return strings.HasPrefix(s, "tls_") })
+		switch {
+		case err == nil:
+			r.log.Info("TLS certificate reloaded")
+		case sameFiles: // which this user may not be able to read; it is said at the start
+			r.log.Error("TLS certificate not reloaded, the former one stays in use", "err", err)
+		default:
 			return err
 		}
-		r.log.Info("TLS certificate reloaded")
 	}
 	if err := r.guard.Change(accessConfig(f, r.log)); err != nil {
 		return err
@@ -107,7 +114,6 @@ func (r *reloader) configure() error {
 	r.store.SetRules(cfg)
 	r.level.Set(f.Level())
 
-	changed := changes(r.settings, inv.Settings)
 	for _, s := range changed {
 		name, _, _ := strings.Cut(s, ":")
 		isTLS := strings.HasPrefix(name, "tls_")

@@ -212,6 +212,28 @@ func TestCannotBecomeUser(t *testing.T) {
 	}
 }
 
+// TLS files that only root can read are told of at the start, and are no reason
+// not to take over other settings.
+func TestUnreadableCertificate(t *testing.T) {
+	t.Parallel()
+	base := rightsFolder(t)
+	certs := newCertFiles(t, base) // of root, 0600
+	config := configFile{t, filepath.Join(base, "dalogd.yaml")}
+	tls := []string{"tls_cert: " + certs.cert, "tls_key: " + certs.key, "syslog_tls: 127.0.0.1:0"}
+	config.write(tls...)
+	require.NoError(t, os.Chmod(config.path, 0o644))
+	d := startAsUser(t, filepath.Join(base, "log"), "--config", config.path)
+	require.Contains(t, d.err.String(), `msg="cannot be read again by this user: when it changes, dalogd has to be restarted.`)
+	require.Equal(t, "first", shownName(d.addr["tls"]))
+	config.write(append(tls, "keep_age: 5d")...)
+	require.NoError(t, os.Chmod(config.path, 0o644))
+	said := d.reload()
+	require.Contains(t, said, "TLS certificate not reloaded, the former one stays in use")
+	require.Contains(t, said, "keep_age: 5d")
+	require.Contains(t, said, "msg=reloaded")
+	require.Equal(t, "first", shownName(d.addr["tls"]))
+}
+
 // Ports below 1024 are taken before root is given up.
 func TestBindsLowPort(t *testing.T) {
 	t.Parallel()

@@ -66,7 +66,7 @@ func settle(f *flags, log *slog.Logger) error {
 		return err
 	}
 	log.Info("no longer root", "user", who.name, "uid", who.uid, "gid", who.gid)
-	for _, file := range []string{f.TLSCert, f.TLSKey, f.TLSClientCA} {
+	for _, file := range []string{f.configFile, f.TLSCert, f.TLSKey, f.TLSClientCA, f.Users, f.Tokens, f.Rights} {
 		if file == "" {
 			continue
 		}

@@ -29,7 +29,7 @@ type flags struct {
 	File       []file       `group:"What" placeholder:"PATH=PROGRAM[:SEVERITY]" help:"A file to follow, the program its lines are sent as, and the severity by name or number (default info). PATH may be a pattern such as /var/log/app/*.log. Repeatable. Files that do not exist are waited for. Default: the ten logs of a docassemble app server."`
 	StartAtEnd bool         `group:"What" help:"Begin at the end of the files that exist when they are followed for the first time. Default: at the beginning."`
 	KeepBlank  bool         `group:"What" help:"Send empty lines too."`
-	MaxLine    cli.ByteSize `group:"What" placeholder:"SIZE" default:"1MiB" help:"Longer lines, and those that do not fit into one message (64 KiB), are sent in several pieces, with marks."`
+	MaxLine    cli.ByteSize `group:"What" placeholder:"SIZE" default:"1MiB" help:"Longer lines are sent in several pieces, with marks; to servers other than dalogd, and with other protocols than relp, also those that do not fit into one message (64 KiB, to rsyslog by RELP 8 kB)."`
 
 	OldDir      []string     `group:"What" placeholder:"DIR" help:"A folder that rotated files are put into (logrotate's olddir), relative to that of the file. Needed only where files may come, be rotated and be moved there while dalogfwd does not run: what it has begun to read it finds in folders beside the file by itself. Repeatable."`
 	HoldDeleted cli.ByteSize `group:"What" placeholder:"SIZE" default:"1GiB" help:"How much deleted files may take on the disk that are held open because they are not delivered. Beyond it the oldest are given up, which is told and counted."`

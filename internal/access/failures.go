@@ -11,6 +11,8 @@ const (
 	freeFailures = 10
 	// failureEvery is how often it may fail for long.
 	failureEvery = 6 * time.Second
+	// maxDebt is how long an address waits at most, however often it failed.
+	maxDebt = 2 * freeFailures * failureEvery
 	// maxFailing bounds the addresses that are known to fail.
 	maxFailing = 10_000
 )
@@ -33,7 +35,8 @@ func (f *failures) wait(addr netip.Addr, now time.Time) time.Duration {
 	return max(0, debt.Sub(now)-(freeFailures-1)*failureEvery)
 }
 
-func (f *failures) add(addr netip.Addr, now time.Time) {
+// add counts a failure, and tells whether addr has not failed too often yet.
+func (f *failures) add(addr netip.Addr, now time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.debts == nil {
@@ -54,7 +57,12 @@ func (f *failures) add(addr netip.Addr, now time.Time) {
 	if debt.Before(now) {
 		debt = now
 	}
-	f.debts[addr] = debt.Add(failureEvery)
+	debt = debt.Add(failureEvery)
+	if last := now.Add(maxDebt); debt.After(last) {
+		debt = last
+	}
+	f.debts[addr] = debt
+	return debt.Sub(now) <= freeFailures*failureEvery
 }
 
 // household is what one subscriber has: of IPv6 that is a /64.

@@ -132,8 +132,12 @@ func TestWhoGetsIn(t *testing.T) {
 		{"open network", nil, "10.1.2.3", nil, 200, ""},
 		{"open network, mapped", nil, "[::ffff:10.1.2.3]:555", nil, 200, ""},
 		{"local socket", nil, "@:", nil, 200, ""},
-		{"other network", nil, "203.0.113.7", []string{"tls", ""}, 401, ""},
-		{"other network without HTTPS", nil, "203.0.113.7", nil, 403, ""},
+		{"network with logins", nil, "192.0.2.7", []string{"tls", ""}, 401, ""},
+		{"network with logins, without HTTPS", nil, "192.0.2.7", nil, 403, ""},
+		{"other network", nil, "203.0.113.7", []string{"tls", ""}, 403, ""},
+		{"password from another network", nil, "203.0.113.7", []string{"user", "alice:wonderland", "tls", ""}, 403, ""},
+		{"password from another network, by a proxy", nil, "172.16.0.1", []string{"user", "alice:wonderland", "X-Forwarded-For", "203.0.113.7", "X-Forwarded-Proto", "https"}, 403, ""},
+		{"password from a network with logins, by a proxy", nil, "172.16.0.1", []string{"user", "alice:wonderland", "X-Forwarded-For", "192.0.2.7", "X-Forwarded-Proto", "https"}, 200, "alice"},
 		{"other network, no logins", noLogins, "203.0.113.7", nil, 403, ""},
 		{"private network that is not open", nil, "172.20.0.9", nil, 401, ""},
 
@@ -168,10 +172,10 @@ func TestWhoGetsIn(t *testing.T) {
 		{"Forwarded, hidden", noLogins, "172.16.0.1", []string{"Forwarded", `for=_secret`}, 403, ""},
 		{"Forwarded by the client, beside the proxy's", nil, "172.16.0.1", []string{"X-Forwarded-For", "203.0.113.7", "Forwarded", "for=10.0.0.9"}, 400, ""},
 		{"both alike", nil, "172.16.0.1", []string{"X-Forwarded-For", "10.0.0.9", "Forwarded", "for=10.0.0.9"}, 200, ""},
-		{"HTTPS at the proxy", nil, "172.16.0.1", []string{"X-Forwarded-For", "203.0.113.7", "X-Forwarded-Proto", "https"}, 401, ""},
-		{"HTTPS at the proxy, Forwarded", nil, "172.16.0.1", []string{"Forwarded", "for=203.0.113.7;proto=https"}, 401, ""},
-		{"HTTP at the proxy", nil, "172.16.0.1", []string{"X-Forwarded-For", "203.0.113.7", "X-Forwarded-Proto", "http"}, 403, ""},
-		{"HTTPS says the client", nil, "203.0.113.7", []string{"X-Forwarded-Proto", "https"}, 403, ""},
+		{"HTTPS at the proxy", nil, "172.16.0.1", []string{"X-Forwarded-For", "192.0.2.7", "X-Forwarded-Proto", "https"}, 401, ""},
+		{"HTTPS at the proxy, Forwarded", nil, "172.16.0.1", []string{"Forwarded", "for=192.0.2.7;proto=https"}, 401, ""},
+		{"HTTP at the proxy", nil, "172.16.0.1", []string{"X-Forwarded-For", "192.0.2.7", "X-Forwarded-Proto", "http"}, 403, ""},
+		{"HTTPS says the client", nil, "192.0.2.7", []string{"X-Forwarded-Proto", "https"}, 403, ""},
 		{"a stranger tells an open client", noLogins, "203.0.113.7", []string{"X-Forwarded-For", "10.0.0.9"}, 403, ""},
 		{"an unlisted proxy in an open network", noLogins, "10.0.0.80", []string{"X-Forwarded-For", "203.0.113.7"}, 403, ""},
 		{"an unlisted proxy, client before others", noLogins, "10.0.0.80", []string{"X-Forwarded-For", "203.0.113.7, 10.0.0.9"}, 403, ""},
@@ -386,10 +390,14 @@ func TestFailuresAreForgotten(t *testing.T) {
 	a, b := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::ffff")
 	for range freeFailures {
 		require.Zero(t, f.wait(a, now))
-		f.add(a, now)
+		require.True(t, f.add(a, now))
 	}
 	require.Equal(t, failureEvery, f.wait(b, now), "one household")
 	require.Zero(t, f.wait(a, now.Add(failureEvery)))
+	for range 100_000 {
+		require.False(t, f.add(a, now))
+	}
+	require.Less(t, f.wait(a, now), maxDebt, "no address is shut out for long")
 	for i := range maxFailing + 10 {
 		f.add(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), now)
 	}

@@ -43,7 +43,7 @@ const (
 	// MaxClaims is how many sources one dalogopen names at most.
 	MaxClaims = 1024
 	// MaxPath and maxName bound the texts, in bytes.
-	MaxPath = 4096
+	MaxPath = 1024
 	maxName = 255
 	// MaxAnswer is the most bytes of data of an answer.
 	MaxAnswer = 64 << 10

@@ -176,3 +176,29 @@ func TestStoredLinesAreTheSame(t *testing.T) {
 	require.Equal(t, stored[0], stored[1])
 	require.True(t, slices.ContainsFunc(stored[0], func(s string) bool { return s == "w__b_1 celery: plain" }), "%q", stored[0])
 }
+
+// A flood in one file delays no other: a line that is written while it goes on is
+// there long before its end.
+func TestFloodDelaysNoOtherFile(t *testing.T) {
+	t.Parallel()
+	const lines = 600_000
+	d := startDalogd(t, "", "--rotate-size", "0")
+	dir := t.TempDir()
+	flood, calm := filepath.Join(dir, "flood.log"), filepath.Join(dir, "calm.log")
+	appendFile(t, flood, strings.Repeat(strings.Repeat("0123456789", 10)+"\n", lines))
+	appendFile(t, calm, "first\n")
+	startDalogfwd(t, d.tcp, filepath.Join(dir, "state"), "--file", flood+"=flood", "--file", calm+"=calm")
+	waitFor(t, "the flood to begin", func() bool { return fileSize(d.path("flood.log")) > 0 })
+	appendFile(t, calm, "second\n")
+	waitFor(t, "the line of the calm file", func() bool { return countLines(t, d.path("calm.log")) == 2 })
+	whole := int64(lines) * 101
+	require.Less(t, fileSize(d.path("flood.log")), whole, "the flood was over before")
+}
+
+func fileSize(path string) int64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}

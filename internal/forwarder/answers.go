@@ -58,6 +58,7 @@ func (c *courier) opening(o *order, a *reply) error {
 	case delivery.CodeLater:
 		c.begun = -1 // all that is not claimed is asked for again
 		c.wait()
+		c.p.dialer.complain(fmt.Errorf("the server asks for patience: %s", a.text))
 		return nil
 	default:
 		return fmt.Errorf("the server refused dalogopen: %d %.100s", a.code, a.text)

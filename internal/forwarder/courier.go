@@ -35,6 +35,7 @@ type courier struct {
 	held   int64     // bytes of bodies
 	raw    int64     // bytes of the files in parcels
 	spare  [][]byte
+	packed []byte // being packed
 
 	// Of the session.
 	client  *relp.Client
@@ -282,6 +283,10 @@ func (c *courier) send(p *parcel) error {
 		return err
 	}
 	c.p.stats.bytes.Add(uint64(len(c.out)))
+	if p.again {
+		c.p.stats.resent.Add(uint64(len(c.out)))
+	}
+	p.again = true
 	c.orders[txnr] = order{parcel: p, sent: time.Now()}
 	l.sent++
 	l.flying++

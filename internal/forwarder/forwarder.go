@@ -49,7 +49,7 @@ func Open(cfg Config) (*Forwarder, error) {
 	var secure *dialTLS
 	if f.cfg.TLS != nil {
 		var err error
-		if secure, err = newDialTLS(*f.cfg.TLS); err != nil {
+		if secure, err = newDialTLS(*f.cfg.TLS, f.cfg.Log); err != nil {
 			return nil, err
 		}
 	}

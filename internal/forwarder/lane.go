@@ -55,6 +55,7 @@ type parcel struct {
 
 	batch delivery.Batch // all but where the server stands
 	body  []byte
+	again bool // it was sent before
 }
 
 // forget takes the parcels out of the lane and gives the bytes that they held.

@@ -166,6 +166,13 @@ func apply(sources map[delivery.SourceID]entry, marks map[string]int64, c tail.C
 // Seen implements tail.Memory. It forgets sources not seen for long; their
 // files, should they come back under a rotated name, are old news then.
 func (r *registry) Seen(ids []delivery.SourceID) {
+	gone := r.seen(ids)
+	if r.dropping != nil && len(gone) > 0 {
+		_ = r.dropping(gone) // what is not written now is with the next positions
+	}
+}
+
+func (r *registry) seen(ids []delivery.SourceID) (gone []delivery.SourceID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.now()
@@ -179,9 +186,11 @@ func (r *registry) Seen(ids []delivery.SourceID) {
 		if now.Sub(time.Unix(e.Seen, 0)) > keepUnseen {
 			delete(r.sources, id)
 			r.marks[e.Path] = max(r.marks[e.Path], e.File.Birth)
+			gone = append(gone, id)
 		}
 	}
 	r.dirty = true
+	return gone
 }
 
 // offset is up to where a source is confirmed.

@@ -24,11 +24,10 @@ var errRenumber = errors.New("the session's transaction numbers are used up; a n
 type relpFrames struct {
 	client *relp.Client
 
-	mu     sync.Mutex
-	first  uint32 // transaction number of the first of waiting
-	wait   []waiting
-	known  int64 // bytes up to there
-	failed error
+	mu    sync.Mutex
+	first uint32 // transaction number of the first of waiting
+	wait  []waiting
+	known int64 // bytes up to there
 }
 
 // waiting is a message that was sent.

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"slices"
@@ -32,6 +33,7 @@ type TLS struct {
 // dialTLS makes TLS connections.
 type dialTLS struct {
 	files TLS
+	log   *slog.Logger
 
 	mu     sync.Mutex // several goroutines may dial
 	read   []fileState
@@ -45,11 +47,11 @@ type fileState struct {
 }
 
 // newDialTLS reads the files for the first time.
-func newDialTLS(files TLS) (*dialTLS, error) {
+func newDialTLS(files TLS, log *slog.Logger) (*dialTLS, error) {
 	if (files.Cert == "") != (files.Key == "") {
 		return nil, errors.New("a certificate and its key belong together: only one of them is given")
 	}
-	d := &dialTLS{files: files}
+	d := &dialTLS{files: files, log: log}
 	_, err := d.current()
 	return d, err
 }
@@ -104,6 +106,9 @@ func (d *dialTLS) handshake(ctx context.Context, conn net.Conn, address string) 
 	config, err := d.current()
 	if config == nil {
 		return nil, errors.Join(err, conn.Close())
+	}
+	if err != nil {
+		d.log.Warn("TLS files have changed and cannot be read; those read before stay in use", "error", err)
 	}
 	if config.ServerName == "" {
 		config = config.Clone()

@@ -15,12 +15,14 @@
 //	                             ?grep=, ?since= and so on (find.go) the lines that are wanted
 //	GET /search                  the same over several files, by time
 //	GET /histogram               how many lines there are, by time and level
+//	GET /archive.zip, .tar.zst   log files whole, or the lines that are wanted
+//	GET /openapi.yaml            all this for programs
 //	GET /listlog, any path/      the list again
 //	GET /listlog/health_check    "OK" in HTML; ?ready=1 answers 400 until the ready file exists
 //	GET /healthz, /readyz        one line for probes
 //	GET /metrics                 counters
 //
-// The names search, histogram, listlog, healthz, readyz, metrics, robots.txt and favicon.ico
-// belong to these pages: a log file called so is not listed. Pages of a person
+// The names of these pages (reserved in routes.go) are theirs: a log file called so
+// is not listed. Pages of a person
 // lie below "/-/", which no file name can begin with.
 package httpindex

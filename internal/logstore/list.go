@@ -28,10 +28,41 @@ type FileInfo struct {
 // are called NAME.1, the newest, NAME.2 and so on; where a real file has such a
 // name, that is what it stands for, and the part has the next number that is
 // free. docassemble.log, which the page shows unasked, comes first, the others
-// follow by code point.
+// follow by code point. It is not to be changed. Names are those of this
+// moment, sizes and times may be listFresh old.
 func (s *Store) List() ([]FileInfo, error) {
 	s.parts.turn.RLock()
 	defer s.parts.turn.RUnlock()
+	now := time.Now()
+	folder, err := s.folder.fs.Lstat(".")
+	if last := s.listed.Load(); err == nil && last != nil && last.holds(folder, now) {
+		return last.files, nil
+	}
+	list, err := s.list()
+	if err == nil {
+		s.listed.Store(&listed{list, folder, now})
+	}
+	return list, err
+}
+
+// listFresh is how long a list may be given again: it takes many system calls.
+const listFresh = 20 * time.Millisecond
+
+// listed is a list as it was made; immutable.
+type listed struct {
+	files  []FileInfo
+	folder vfs.Info // before the list was made
+	at     time.Time
+}
+
+// holds tells whether l is still fresh, and the folder has the same names. A
+// change just before l was made may have the same time as one behind it.
+func (l *listed) holds(folder vfs.Info, now time.Time) bool {
+	return now.Sub(l.at) < listFresh && folder.Inode == l.folder.Inode && folder.ModTime.Equal(l.folder.ModTime) && l.at.Sub(folder.ModTime) > listFresh
+}
+
+// list makes the list. parts.turn is held.
+func (s *Store) list() ([]FileInfo, error) {
 	entries, err := s.folder.fs.ReadDir(".")
 	if err != nil {
 		return nil, err

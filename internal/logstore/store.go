@@ -38,6 +38,7 @@ type Store struct {
 	keeper    *keeper
 	summaries summaries
 	count     counters
+	listed    atomic.Pointer[listed] // the last list; nil = there was none
 
 	fillers sync.Pool // of *filler
 	batches batchPool

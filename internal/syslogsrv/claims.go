@@ -14,8 +14,10 @@ const (
 	// settleTime is how long a session waits for what the one before it has
 	// handed over and is not committed.
 	settleTime = 5 * time.Second
-	// maxSessionClaims is how many sources one session may claim.
-	maxSessionClaims = 20_000
+	// maxSessionClaims is how many sources one session may claim, maxClaims how
+	// many are known of all.
+	maxSessionClaims = 10_000
+	maxClaims        = 200_000
 )
 
 // claims says which session may send which source. A source has one session at
@@ -155,14 +157,27 @@ func (c *claims) claim(a *agent, key delivery.SourceKey, path string, timeout <-
 	return n, true
 }
 
-// leave ends a session. Who reads the list still finds what it had claimed.
-func (c *claims) leave(a *agent) {
+// full tells whether there is no room for n more claims.
+func (c *claims) full(n int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.sources)+n > maxClaims
+}
+
+// leave ends a session. Who reads the list still finds what it had claimed, where
+// something of that is stored.
+func (c *claims) leave(a *agent, stored func(delivery.SourceKey) bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.agents[a.key] == a {
 		delete(c.agents, a.key)
 	}
 	a.left = true
+	for _, cl := range a.claims {
+		if c.sources[cl.key] == cl && cl.next == 0 && !stored(cl.key) {
+			delete(c.sources, cl.key)
+		}
+	}
 }
 
 // forget drops a source that has ended.

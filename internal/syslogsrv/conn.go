@@ -52,8 +52,9 @@ type conn struct {
 
 	gathering gathering
 
-	total atomic.Int64 // bytes read from the socket
-	owed  atomic.Int64 // what total must reach for everything sent before the stop to be read
+	reading atomic.Int64 // bytes that a read under way may take and has not added to total
+	total   atomic.Int64 // bytes read from the socket
+	owed    atomic.Int64 // what total must reach for everything sent before the stop to be read
 
 	mu            sync.Mutex
 	handshaking   bool
@@ -198,6 +199,9 @@ func (c *conn) mayStop() bool {
 }
 
 func (c *conn) read(fd int, p []byte) (n int, err error) {
+	const tlsRecord = 32 << 10 // and more; it is read whole
+	c.reading.Store(int64(max(len(p), tlsRecord)))
+	defer c.reading.Store(0)
 	if c.secure != nil {
 		return c.secure.readSome(fd, p)
 	}
@@ -408,6 +412,7 @@ func (c *conn) close() {
 	c.nc.Close()
 	if c.relp != nil {
 		c.relp.abort()
+		c.leaveClaims()
 	}
 	c.srv.dismiss(c)
 }

@@ -116,11 +116,12 @@ func (c *conn) drain() {
 		c.nc.SetReadDeadline(time.Unix(1, 0))
 		return
 	}
-	// In this order the sum may be too large, if a read comes between, but
-	// never too small.
+	// In this order the sum may be too large, if a read comes between or is under
+	// way, but never too small.
 	unread := 0
 	c.raw.Control(func(fd uintptr) { unread, _ = unix.IoctlGetInt(int(fd), unix.SIOCINQ) })
-	c.owed.Store(c.total.Load() + int64(unread))
+	owed := int64(unread) + c.reading.Load()
+	c.owed.Store(owed + c.total.Load())
 	switch {
 	case c.handshaking:
 		c.nc.SetDeadline(time.Now().Add(handshakeGrace))

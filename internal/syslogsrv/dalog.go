@@ -98,6 +98,8 @@ func (c *conn) sourcePeer() string {
 	return ""
 }
 
+const unsettled = "what another session has sent is not committed yet"
+
 // dalogOpen answers where the sources stand that the session is to send.
 func (c *conn) dalogOpen(command *relp.Command) error {
 	open, err := delivery.ParseOpen(command.Data)
@@ -111,7 +113,6 @@ func (c *conn) dalogOpen(command *relp.Command) error {
 		c.reply(command.Seq, delivery.CodeLater, why, nil)
 		return nil
 	}
-	const unsettled = "what another session has sent is not committed yet"
 	var answer delivery.Opened
 	var ready bool
 	if answer.Store, ready = s.ledger.ID(); !ready {
@@ -132,6 +133,9 @@ func (c *conn) dalogOpen(command *relp.Command) error {
 	}
 	if len(r.agent.claims)+len(open.Claims) > maxSessionClaims {
 		return errors.Join(delivery.ErrMalformed, errors.New("too many sources"))
+	}
+	if s.claims.full(len(open.Claims)) {
+		return later("too many sources are claimed")
 	}
 	for i := range open.Claims {
 		id := open.Claims[i].ID
@@ -297,7 +301,17 @@ func (c *conn) dalogEnd(command *relp.Command) error {
 		return nil
 	}
 	cl := r.agent.claims[id]
-	if cl == nil || cl.lost.Load() {
+	if cl == nil { // its file was gone before this session began
+		timer := time.NewTimer(settleTime)
+		defer timer.Stop()
+		var settled bool
+		if cl, settled = c.srv.claims.claim(r.agent, c.sourceKey(id), "", timer.C); !settled {
+			r.agent.done()
+			c.reply(seq, delivery.CodeLater, unsettled, nil)
+			return nil
+		}
+	}
+	if cl.lost.Load() {
 		r.agent.done()
 		c.refuseBatch(seq, delivery.Unclaimed, 0)
 		return nil
@@ -334,4 +348,15 @@ func (s *Server) submitRange(received time.Time, r delivery.Range, msgs []syslog
 	}
 	s.counts.messages[RELP].Add(uint64(len(msgs)))
 	return nil
+}
+
+// leaveClaims gives up what the session had claimed.
+func (c *conn) leaveClaims() {
+	if c.relp.agent == nil {
+		return
+	}
+	c.srv.claims.leave(c.relp.agent, func(key delivery.SourceKey) bool {
+		at, ok := c.srv.ledger.Position(key)
+		return ok && at.Offset > 0
+	})
 }

@@ -278,6 +278,9 @@ func TestBatches(t *testing.T) {
 	s.want(200)
 	s.batch(1, "one\n\ntwo\r\nthree\nfour\nx\n", 21)
 	s.wantRefusal(delivery.Unclaimed, 0)
+	s.send(delivery.CommandEnd, delivery.AppendEnd(nil, delivery.SourceID{9})) // of an earlier session
+	s.want(200)
+	s.open(5) // of which nothing comes
 	require.NoError(t, s.client.Close())
 
 	stats := r.Stats().Dalog
@@ -286,7 +289,7 @@ func TestBatches(t *testing.T) {
 	require.EqualValues(t, 2, stats.Gaps)
 	require.EqualValues(t, 1, stats.OtherContent)
 	require.EqualValues(t, 2, stats.Unclaimed)
-	require.EqualValues(t, 1, stats.SourcesEnded)
+	require.EqualValues(t, 2, stats.SourcesEnded)
 	eventually(t, func() bool { return r.Stats().Dalog.Live == 0 }, "the session to end")
 	require.Equal(t, []SourceInfo{{Key: delivery.SourceKey{ID: delivery.SourceID{2}}, Host: "web1", Path: "/log/2", Addr: "127.0.0.1"}}, r.Sources())
 

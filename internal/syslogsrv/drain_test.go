@@ -129,6 +129,28 @@ func TestStopUnderLoad(t *testing.T) {
 	}
 }
 
+// Bytes that have left the kernel's buffer and are not counted yet are owed too.
+func TestReadUnderWayIsOwed(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	far, err := net.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	defer far.Close()
+	near, err := l.Accept()
+	require.NoError(t, err)
+	defer near.Close()
+	for _, reading := range []int64{0, 1000} {
+		c, err := newConn(&Server{}, near, Endpoint{}, peerAddr(near.RemoteAddr()))
+		require.NoError(t, err)
+		c.total.Store(100)
+		c.reading.Store(reading)
+		c.drain()
+		require.Equal(t, 100+reading, c.owed.Load())
+	}
+}
+
 // Connections that the kernel has accepted are served, although the server
 // had not yet come to them.
 func TestStopTakesTheBacklog(t *testing.T) {

@@ -183,9 +183,6 @@ func (c *conn) countRELP() {
 func (c *conn) finishRELP() {
 	r := c.relp
 	r.End()
-	if r.agent != nil {
-		defer c.srv.claims.leave(r.agent)
-	}
 	stop := context.AfterFunc(c.srv.stopping.hard, func() {
 		r.acker.Abandon()
 		select {

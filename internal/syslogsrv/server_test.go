@@ -129,7 +129,7 @@ func startSink(t *testing.T, cfg Config, sink Sink) *running {
 		select {
 		case err := <-done:
 			return err
-		case <-time.After(20 * time.Second):
+		case <-time.After(60 * time.Second):
 			t.Error("Run does not end")
 			return nil
 		}
@@ -171,9 +171,9 @@ func send(t *testing.T, c net.Conn, s string) {
 // eventually polls, as the kernel and other goroutines need their time.
 func eventually(t *testing.T, what func() bool, format string, args ...any) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !what(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !what(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 10 s: "+format, args...)
+			t.Fatalf("not within 30 s: "+format, args...)
 		}
 	}
 }

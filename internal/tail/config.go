@@ -21,7 +21,8 @@ type Config struct {
 	// RotateWait is how long a rotated or deleted file must be idle before its
 	// last line counts as ended and the file is closed. Default 60 s.
 	RotateWait time.Duration
-	// Poll is the time between two looks at an idle file (default 250 ms), Scan
+	// Poll is the time between two looks at an idle file (default 250 ms; up to
+	// Scan while inotify watches it), Scan
 	// that between two looks at a path and its folder (default 1 s).
 	Poll, Scan time.Duration
 	// OldDirs are folders that rotated files are put into, relative to that of the

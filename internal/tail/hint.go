@@ -108,7 +108,8 @@ func (h *hints) run() {
 				continue
 			}
 			if err := watch.Watch(s.Path); err != nil {
-				continue // out of watches, or the file is gone: polling will do
+				h.t.withoutHint(s) // out of watches, or the file is gone: polling will do
+				continue
 			}
 			w := &watched{source: s}
 			watches[s.Path] = w
@@ -132,6 +133,12 @@ func (h *hints) run() {
 			}
 		}
 	}
+}
+
+func (t *Tailer) withoutHint(s *Source) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s.hintless = true
 }
 
 // touch makes the scanner look at s at once.

@@ -37,10 +37,14 @@ func (t *Tailer) look(s *Source, now time.Time) {
 	rewritten := st.size == s.size && st.mtime != s.mtime
 	s.mtime, s.ctime, s.links = st.mtime, st.ctime, st.links
 	s.peak = max(s.peak, st.size)
-	s.wait = min(max(2*s.wait, fastLook), t.cfg.Poll)
-	s.nextLook = t.onGrid(now.Add(s.wait), s.wait)
 
 	t.mu.Lock()
+	limit := t.cfg.Poll
+	if s.hinted && !s.hintless {
+		limit = max(limit, t.cfg.Scan) // it will be told of
+	}
+	s.wait = min(max(2*s.wait, fastLook), limit)
+	s.nextLook = t.onGrid(now.Add(s.wait), s.wait)
 	s.size = st.size
 	if s.size > s.behindAt && s.confirmed.Offset >= s.behindAt {
 		s.behindAt, s.behind = s.size, now
@@ -81,7 +85,7 @@ func (t *Tailer) look(s *Source, now time.Time) {
 			done = true
 		}
 	}
-	hint := s.live > 0 && s.wait == t.cfg.Poll && !s.hinted && t.hints != nil && now.Sub(s.grownAt) > t.hintAfter
+	hint := s.live > 0 && s.wait >= t.cfg.Poll && !s.hinted && t.hints != nil && now.Sub(s.grownAt) > t.hintAfter
 	s.hinted = s.hinted || hint && t.hints.want(s)
 	t.mu.Unlock()
 

@@ -65,6 +65,7 @@ type Source struct {
 	parked    bool              // not to be read for now
 	forkAt    int64             // 1 + where another source is to begin in the file; 0: nowhere
 	hinted    bool              // a wake-up is set
+	hintless  bool              // but cannot be had
 	readErr   error
 	older     *Source   // the file of the path before this one
 	gate      *Source   // older, while it is to be read to its end first

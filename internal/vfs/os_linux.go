@@ -136,6 +136,17 @@ func (d *dirFS) ReadDir(name string) ([]Entry, error) {
 }
 
 func (d *dirFS) Lstat(name string) (info Info, err error) {
+	if name == "." {
+		err = control(d.dir, func(fd int) error {
+			var st unix.Stat_t
+			if err := unix.Fstat(fd, &st); err != nil {
+				return err
+			}
+			info = infoOf(&st)
+			return nil
+		})
+		return info, d.fail("lstat", name, err)
+	}
 	err = d.at(name, func(dir int, base string) error {
 		var st unix.Stat_t
 		if err := unix.Fstatat(dir, base, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {

@@ -49,7 +49,8 @@ type FS interface {
 	Remove(name string) error
 	// ReadDir lists a folder, sorted by name.
 	ReadDir(name string) ([]Entry, error)
-	// Lstat describes what has this name, which may be of any kind.
+	// Lstat describes what has this name, which may be of any kind; "." is the
+	// folder itself, where the file system tells of it.
 	Lstat(name string) (Info, error)
 	// Identify tells the identity of what has this name.
 	Identify(name string) (Identity, error)

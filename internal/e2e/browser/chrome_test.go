@@ -22,7 +22,7 @@ type chrome struct {
 	ctx context.Context
 }
 
-func newChrome(t testing.TB) *chrome {
+func newChrome(t testing.TB, more ...chromedp.ExecAllocatorOption) *chrome {
 	t.Helper()
 	dir := t.TempDir()
 	opts := []chromedp.ExecAllocatorOption{
@@ -36,7 +36,7 @@ func newChrome(t testing.TB) *chrome {
 		chromedp.Flag("js-flags", "--expose-gc"), chromedp.Flag("lang", "en-US"),
 		chromedp.WSURLReadTimeout(patience),
 	}
-	allocator, cancel := chromedp.NewExecAllocator(context.Background(), opts...)
+	allocator, cancel := chromedp.NewExecAllocator(context.Background(), append(opts, more...)...)
 	ctx, closeBrowser := chromedp.NewContext(allocator)
 	t.Cleanup(func() {
 		closeBrowser()

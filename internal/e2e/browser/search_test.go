@@ -71,6 +71,15 @@ func TestSearch(t *testing.T) {
 	b.wait(`document.querySelector(".row.current .text")?.textContent.startsWith("ERROR line 4750")`)
 	require.Equal(t, "ERROR", eval[string](b, `document.querySelector(".row.current mark").textContent`))
 
+	// A pattern that only RE2 understands.
+	b.open("/-/view?file=app.log&regex=1&mark=1&exact=1&q=%28%3FP%3Clevel%3EERROR%29+line+4%5Cd%2B")
+	b.waitLines()
+	b.settle()
+	b.keys("N")
+	b.wait(`document.querySelector(".row.current .text")?.textContent.startsWith("ERROR line 4750")`)
+	b.keys("N")
+	b.wait(`document.querySelector(".row.current .text")?.textContent.startsWith("ERROR line 4250")`)
+
 	// Around a hit, unfiltered.
 	b.open("/-/view?file=app.log&q=line+2500+")
 	b.wait(`document.querySelectorAll(".row").length === 1`)

@@ -2,14 +2,12 @@ package fault
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"os/exec"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -190,9 +188,4 @@ func within(limit time.Duration, reached func() bool) bool {
 		}
 	}
 	return true
-}
-
-// alive tells whether the daemon is still there.
-func (d *daemon) alive() bool {
-	return !d.Ended() && !errors.Is(syscall.Kill(d.PID(), 0), syscall.ESRCH)
 }

@@ -109,11 +109,15 @@ async function show(anchor = null) {
   drawBar();
   card(win.loaded ? "none" : "loading");
   lines.setAttribute("aria-busy", "true");
-  loadHistogram();
+  // The lines come first: counting may keep all cores of the server busy.
+  histogram.loading();
+  const counts = setTimeout(loadHistogram, countsWait);
   const at = state.at || (anchor && source.single ? String(anchor.offset) : "");
   const time = state.time || (anchor && !source.single ? anchor.time : "");
   const opened = await win.open(view, source.single && at ? { at } : time ? { time } : {});
   lines.removeAttribute("aria-busy");
+  clearTimeout(counts);
+  loadHistogram();
   if (!opened) return;
   performance.mark("lines-shown");
   byId("q").removeAttribute("aria-invalid");
@@ -173,11 +177,15 @@ function failed(err) {
 /** What was counted, and when; "" = nothing yet. */
 let counted = { what: "", at: 0 };
 const countsAge = 15_000; // ms for which the same counts are good
+const countsWait = 600; // ms that counting waits for lines
 
 /** Counts over time, unless the same were counted a moment ago. */
 async function loadHistogram() {
   const what = `${source.path}?${source.params()}&${histogram.wanted}`;
-  if (what === counted.what && Date.now() - counted.at < countsAge) return;
+  if (what === counted.what && Date.now() - counted.at < countsAge) {
+    byId("histogram").classList.toggle("loading", !seen);
+    return;
+  }
   counted = { what, at: Date.now() };
   const signal = counting.next();
   histogram.loading();
@@ -191,7 +199,7 @@ async function loadHistogram() {
     if (isAbort(err)) return;
     counted.what = "";
     seen = null;
-    histogram.failed(err instanceof AnswerError && err.status === 400 ? "" : `No counts: ${/** @type {Error} */ (err).message}`);
+    histogram.failed(err instanceof AnswerError && [400, 404, 410].includes(err.status) ? "" : `No counts: ${/** @type {Error} */ (err).message}`);
   }
   chips(state, seen, change);
   drawStatus();

@@ -87,11 +87,13 @@ export class Mover {
 
   /** @param {1 | -1} way */
   match(way) {
-    const { state } = this.told.view();
+    const { state, marker } = this.told.view();
     if (!state.q && !state.mark) return this.step(way);
     if (!state.q) return this.told.say("Search for something first ( / )");
     if (!state.mark) return this.step(way);
-    return this.#far(way, (line) => marksOf(line, this.told.view()).length > 0, { marking: true }, "match");
+    // A pattern that this browser does not understand is the server's alone.
+    const here = marker ? (/** @type {Line} */ line) => marksOf(line, this.told.view()).length > 0 : null;
+    return this.#far(way, here, { marking: true }, "match");
   }
 
   /** @param {string} level @param {1 | -1} way */
@@ -101,21 +103,22 @@ export class Mover {
 
   /**
    * @param {1 | -1} way
-   * @param {(line: Line) => boolean} want
+   * @param {((line: Line) => boolean) | null} want null = only the server can tell
    * @param {{marking?: boolean, level?: string}} ask
    * @param {string} name
    */
   async #far(way, want, ask, name) {
     const from = this.#start() || (way > 0 ? this.win.firstVisible() : this.win.lastVisible());
-    for (let el = from && (this.#start() ? this.#beside(from, way) : from); el; el = this.#beside(el, way)) {
+    for (let el = want && from && (this.#start() ? this.#beside(from, way) : from); want && el; el = this.#beside(el, way)) {
       const event = eventOf(el);
       if (event && (event.lines.some(want) || (event.from >= 0 && ask.level))) return this.select(el, true);
     }
     const direction = way > 0 ? "forward" : "backward";
     const end = way > 0 ? this.win.tail : this.win.head;
-    if (end.done) return this.told.say(`No ${name} ${way > 0 ? "below" : "above"}`);
     const { source } = this.told.view();
-    let at = end.at;
+    const line = !want && source.single && from ? eventOf(from)?.lines[0] : undefined;
+    if (end.done && !line) return this.told.say(`No ${name} ${way > 0 ? "below" : "above"}`);
+    let at = line ? String(way > 0 ? line.end : line.offset) : end.at;
     let scanned = 0;
     try {
       for (let tries = 0; tries < 12; tries++) {
