@@ -7,10 +7,10 @@
 //
 //	where the request comes from      login given     answer
 //	a network that is open            none            handed on, as nobody in particular
-//	any that may connect              right           handed on, under that name
-//	any that may connect              wrong           401, or 429 after too many
-//	not open, logins exist            none            401; 403 where it would travel unprotected
-//	not open, no logins               -               403
+//	an open one, or one with logins   right           handed on, under that name
+//	an open one, or one with logins   wrong           401, or 429 after too many
+//	one with logins                   none            401; 403 where it would travel unprotected
+//	any other                         -               403
 //
 // Where a request comes from is the address of its connection, or, where that
 // is one of the listed proxies, what the proxy says. Headers of anybody else

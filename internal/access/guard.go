@@ -117,7 +117,7 @@ func (g *Guard) identify(r *http.Request, from origin) (string, proof, error) {
 	}
 	t := g.tables.Load()
 	given := r.Header["Authorization"]
-	if len(given) == 0 || t.users == nil && t.tokens == nil {
+	if len(given) == 0 || t.users == nil && t.tokens == nil || !g.mayLogin(from) {
 		return "", proof{}, nil
 	}
 	if len(given) > 1 {
@@ -154,6 +154,12 @@ func (g *Guard) identify(r *http.Request, from origin) (string, proof, error) {
 	return name, proof{hash: hash}, nil
 }
 
+// mayLogin tells whether a login from there counts. Behind a proxy the address of
+// the client was not looked at when it connected.
+func (g *Guard) mayLogin(from origin) bool {
+	return from.local || from.open || contains(g.config.Load().Login, from.addr)
+}
+
 // failed counts a failed login, and makes the address wait after many. It is
 // logged as long as the address is not known for it.
 func (g *Guard) failed(from origin, why error) error {
@@ -177,12 +183,12 @@ func (g *Guard) notIdentified(w http.ResponseWriter, from origin, err error) {
 // notOpen answers somebody who gave no login and needs one.
 func (g *Guard) notOpen(w http.ResponseWriter, from origin) {
 	t := g.tables.Load()
-	if t.users == nil && t.tokens == nil {
+	if t.users == nil && t.tokens == nil || !g.mayLogin(from) {
 		text := "your network may not read here"
 		if !from.addr.IsValid() {
 			text = "the proxy does not tell who asks"
 		}
-		g.refuse(w, http.StatusForbidden, notAllowed, text+"; dalogd's --open-to and --users say who may")
+		g.refuse(w, http.StatusForbidden, notAllowed, text+"; dalogd's --open-to, --login-from and --users say who may")
 		return
 	}
 	g.challenge(w, from, noLogin, "log in to read here")
