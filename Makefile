@@ -6,7 +6,7 @@ VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo un
 GOBUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
 .DEFAULT_GOAL := help
-.PHONY: help build run peers check test smoke race e2e fault mutants browser fuzz bench bench-ingest bench-serve bench-forward bench-commit bench-start lint vuln licences dist packages-test image docker clean
+.PHONY: help build run peers check test smoke race e2e fault mutants browser fuzz bench bench-ingest bench-serve bench-forward bench-search bench-http bench-commit bench-start lint vuln licences dist packages-test image docker clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,6 +81,12 @@ bench-forward: build peers ## dalogfwd beside rsyslog and syslog-ng: CPU and byt
 # Needs nginx installed. Arguments in ARGS, for instance ARGS='-rounds 3'.
 bench-serve: build ## dalogd beside nginx: the list of files, a large download, archives
 	$(GO) run ./bench/serve $(ARGS)
+
+# Arguments in ARGS, for instance ARGS='-plain 256 -history 1024 -rounds 3'.
+bench-search: build peers ## dalogd beside grep, ripgrep and zstd: literals, regexes, needles, last lines, times, memory
+	$(GO) run ./bench/search $(ARGS)
+
+bench-http: bench-serve bench-search ## both of these
 
 bench-commit: ## what a commit takes and writes, by number of files, on this disk
 	$(GO) test -run '^$$' -bench 'Commit$$' -benchtime 200x ./internal/logstore

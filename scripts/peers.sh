@@ -141,6 +141,7 @@ tool python3 python3 "interop with Python's SysLogHandler, the Logs page"
 tool curl curl "reading with curl"
 tool openssl openssl "RELP over TLS"
 daemon logrotate logrotate --version "log files rotated by logrotate" logrotate
+tool rg ripgrep "make bench-search"
 tool strace strace "faults at system calls"
 tool mkfs.ext4 e2fsprogs "loss of power and full disks on ext4"
 tool mkfs.xfs xfsprogs "loss of power on xfs"

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"runtime"
+	"slices"
 	"sync"
 )
 
@@ -13,6 +14,8 @@ const (
 	scanBlock  = 512 << 10
 	// maxLine is how much of a line is looked at. What is behind belongs to no line.
 	maxLine = 8 << 20
+	// lineRoom is how much is read behind a block in search of its last line's end.
+	lineRoom = 4 << 10
 )
 
 // A block is text that was read: whole lines. unpacking is kept for the next
@@ -163,7 +166,7 @@ func (t *Text) read(i int, from, to int64, b *block) error {
 	if from > sec.start && !o.snap.startsLine(from-sec.start) {
 		low-- // to see whether a line begins at from
 	}
-	b.buf = sized(b.buf, int(to-low))[:to-low]
+	b.buf = sized(b.buf, int(to-low)+lineRoom)[:to-low]
 	if err := o.snap.readFull(&b.unpacking, b.buf, low-sec.start); err != nil {
 		return err
 	}
@@ -176,9 +179,11 @@ func (t *Text) read(i int, from, to int64, b *block) error {
 		}
 	}
 	// The last line may go on behind to.
+	more := int64(lineRoom)
 	for have := len(b.buf); b.buf[have-1] != '\n' && low+int64(have) < sec.end && have < maxLine+int(to-low); have = len(b.buf) {
-		more := int(min(sec.end-low-int64(have), max(4<<10, min(int64(have), scanBlock))))
-		b.buf = append(b.buf, make([]byte, more)...)
+		n := int(min(sec.end-low-int64(have), more))
+		more = min(2*more, scanBlock)
+		b.buf = slices.Grow(b.buf, n)[:have+n]
 		if err := o.snap.readFull(&b.unpacking, b.buf[have:], low-sec.start+int64(have)); err != nil {
 			return err
 		}

@@ -42,17 +42,16 @@ func (r *eventRule) goesOn(c *Columns) bool {
 		next = r.traceback
 	case text[0] == ' ' || text[0] == '\t':
 		on = same
+		// What is indented behind an exception is more of its text, or frames of one
+		// of Java's, which no exception ends.
 		next = r.traceback
-		if next == atException {
-			next = inFrames
-		}
 	case bytes.HasPrefix(text, []byte("Traceback (most recent call last)")):
 		on = same && (r.grave || r.traceback == atException)
 		next = inFrames
 	case bytes.HasPrefix(text, []byte("During handling of the above exception")),
 		bytes.HasPrefix(text, []byte("The above exception was the direct cause")),
 		bytes.HasPrefix(text, []byte("Caused by: ")):
-		on = same && r.any
+		on = same
 		next = atException
 	case r.traceback == inFrames && same:
 		on = true

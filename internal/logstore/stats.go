@@ -33,6 +33,7 @@ type Stats struct {
 	Uncommitted int64 // bytes taken and not yet in their files
 	Parts       int64 // closed parts
 	PartBytes   int64 // what they have on the disk
+	Summaries   int64 // parts that have a summary, at the last look
 	Held        bool  // something without room stops the intake
 }
 
@@ -43,6 +44,7 @@ type counters struct {
 	groups, syncs, created, replaced, shrunk, mended      atomic.Int64
 	holds, failures, openFiles                            atomic.Int64
 	rotated, packed, evictedParts, evictedBytes           atomic.Int64
+	summaries                                             atomic.Int64
 }
 
 // add counts a batch that was committed.
@@ -71,7 +73,7 @@ func (s *Store) Stats() Stats {
 		Holds: c.holds.Load(), Failures: c.failures.Load(),
 		Checkpoints: c.checkpoints.Load(), LogBytes: s.journal.written.Load(),
 		Rotated: c.rotated.Load(), Packed: c.packed.Load(), Evicted: c.evictedParts.Load(), EvictedBytes: c.evictedBytes.Load(),
-		Parts: parts, PartBytes: partBytes,
+		Parts: parts, PartBytes: partBytes, Summaries: c.summaries.Load(),
 		Files: int64(s.router.count()), OpenFiles: c.openFiles.Load(),
 		Uncommitted: used, Held: s.unrecovered.Load() != nil || s.journalHeld.Load() != nil || s.filesHeld.Load() != nil,
 	}

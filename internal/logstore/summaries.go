@@ -131,16 +131,26 @@ func (s *Store) filters(name string, sum *summary, buf []byte) []byte {
 
 // summarize makes the summaries that are missing. It is the keeper's.
 func (s *Store) summarize(ctx context.Context) {
+	have := int64(0)
+	defer func() { s.count.summaries.Store(have) }()
 	for name, parts := range s.parts.all() {
 		for _, part := range parts {
 			if ctx.Err() != nil {
 				return
 			}
-			if !part.packed || part.broken || s.keeper.unsummarized[part.path(name)] || s.summaryOf(name, part) != nil {
+			if !part.packed || part.broken || s.keeper.unsummarized[part.path(name)] {
+				continue
+			}
+			if s.summaryOf(name, part) != nil {
+				have++
 				continue
 			}
 			err := s.makeSummary(ctx, name, part)
-			if err == nil || ctx.Err() != nil || errors.Is(err, fs.ErrNotExist) {
+			if err == nil {
+				have++
+				continue
+			}
+			if ctx.Err() != nil || errors.Is(err, fs.ErrNotExist) {
 				continue
 			}
 			s.keeper.unsummarized[part.path(name)] = true
