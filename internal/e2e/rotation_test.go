@@ -199,11 +199,11 @@ func TestCopytruncateAtWork(t *testing.T) {
 		require.NoError(t, err, "%s", out)
 		windows = append(windows, span{from, w.n})
 		w.write(100)
+		waitFor(t, "the last line", func() bool {
+			b, err := os.ReadFile(d.path("busy.log"))
+			return err == nil && lastLineHas(b, fmt.Sprintf("busy seq=%07d", w.n-1))
+		})
 	}
-	waitFor(t, "the last line", func() bool {
-		b, err := os.ReadFile(d.path("busy.log"))
-		return err == nil && lastLineHas(b, fmt.Sprintf("busy seq=%07d", w.n-1))
-	})
 	next, lost, twice := 0, 0, 0
 	for _, line := range fileLines(t, d.path("busy.log")) {
 		_, number, found := strings.Cut(line, "busy seq=")
