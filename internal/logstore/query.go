@@ -153,7 +153,11 @@ func (m *matcher) lastTime(text []byte) (int64, bool) {
 
 func (m *matcher) matchPatterns(line []byte) bool {
 	for _, p := range m.Grep {
-		if p.Match(line) == m.Invert {
+		if p == m.needle { // which find has found in the line
+			if !p.matchRest(line) {
+				return false
+			}
+		} else if p.Match(line) == m.Invert {
 			return false
 		}
 	}
