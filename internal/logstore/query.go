@@ -76,7 +76,8 @@ func newFilter(q *Query) *filter {
 	if !q.Invert {
 		for _, p := range q.Grep {
 			f.grams = winnow(p.literal, f.grams)
-			if len(p.literal) > 0 && (f.needle == nil || len(p.literal) > len(f.needle.literal)) {
+			// A line end stands in no line, but in the text between two.
+			if len(p.literal) > 0 && bytes.IndexByte(p.literal, '\n') < 0 && (f.needle == nil || len(p.literal) > len(f.needle.literal)) {
 				f.needle = p
 			}
 		}
