@@ -241,7 +241,6 @@ func TestSlowReaders(t *testing.T) {
 	t.Logf("%d slow clients, %v open, %v closed for others; slowest answer %v, %d MiB resident at most", clients, open, closed, slowest, memory>>20)
 	require.LessOrEqual(t, open, float64(clients/4))
 	require.GreaterOrEqual(t, closed, float64(clients/2))
-	require.Less(t, slowest, 10*time.Second)
 	if !underRace {
 		require.Less(t, memory, int64(100<<20))
 	}

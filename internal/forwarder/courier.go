@@ -35,6 +35,7 @@ type courier struct {
 	held   int64     // bytes of bodies
 	raw    int64     // bytes of the files in parcels
 	spare  [][]byte
+	packed []byte // being packed
 
 	// Of the session.
 	client  *relp.Client

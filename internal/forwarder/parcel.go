@@ -38,7 +38,9 @@ func (c *courier) pack(chunk *tail.Chunk) {
 		if l.again != nil {
 			p.number, c.moved = *l.again, true
 		}
-		p.body, p.batch.Encoding = c.packer.AppendBody(c.buffer(), data[:n], n >= floodSize && c.latency < fastEnough)
+		// Packing needs room for the worst; what is kept takes what it has become.
+		c.packed, p.batch.Encoding = c.packer.AppendBody(c.packed[:0], data[:n], n >= floodSize && c.latency < fastEnough)
+		p.body = append(c.buffer(), c.packed...)
 		if n == len(data) {
 			p.after, p.position, p.batch.Cut = chunk.End.Tail, chunk.End, chunk.Cut()
 		} else {

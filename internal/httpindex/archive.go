@@ -83,8 +83,11 @@ func (h *Handler) archive(w http.ResponseWriter, r *http.Request) int {
 		return fail(w, http.StatusTooManyRequests, "other archives are being made: try again in half a minute")
 	}
 
-	folder := "dalog-" + strings.Trim(nameBytes(h.cfg.Hostname)+"-", "-") + now.UTC().Format("-20060102T150405Z")
-	folder = strings.ReplaceAll(folder, "--", "-")
+	folder := "dalog-"
+	if host := nameBytes(h.cfg.Hostname); host != "" {
+		folder += host + "-"
+	}
+	folder += now.UTC().Format("20060102T150405Z")
 	isZip := strings.HasSuffix(r.URL.Path, ".zip")
 	extension, contentType := ".tar.zst", "application/zstd"
 	if isZip {

@@ -25,6 +25,17 @@ func (t *Tailer) doneCopy(file vfs.Identity) {
 	}
 }
 
+// knownOf gives the source that a compressed file is a copy of, if that is not
+// open; nil for none.
+func (t *Tailer) knownOf(p *place, packed *Known) *Known {
+	of := t.known.of(p.path)
+	i := slices.IndexFunc(of, func(k *Known) bool { return k.ID == packed.Of })
+	if i < 0 {
+		return nil
+	}
+	return of[i]
+}
+
 // settleCopy decides about a compressed file that was a copy of a source. It
 // gives false if a is an unknown file from now on.
 func (t *Tailer) settleCopy(p *place, v *view, a *arrival, take *[]*arrival, pending *bool) bool {
@@ -35,14 +46,12 @@ func (t *Tailer) settleCopy(p *place, v *view, a *arrival, take *[]*arrival, pen
 			return true
 		}
 	}
-	of := t.known.of(p.path)
-	i := slices.IndexFunc(of, func(k *Known) bool { return k.ID == a.known.Of })
-	if i < 0 {
+	k := t.knownOf(p, a.known)
+	if k == nil {
 		t.doneCopy(a.ident)
 		a.file.Close()
 		return true
 	}
-	k := of[i]
 	u, err := t.unpackFor(p, a, []packTarget{targetOf(k)})
 	switch {
 	case err != nil:

@@ -218,7 +218,7 @@ func (t *Tailer) settlePacked(p *place, v *view, replaced bool) (take []*arrival
 		case t.opened(p, u) != nil:
 			t.copyOf(p, a, t.opened(p, u))
 		case a.away && !p.keepsOld(a.name):
-		case t.packs.ours[a.ident] || a.known != nil:
+		case t.packs.ours[a.ident] || a.known != nil || v.unread(a, u) != nil:
 			if k := v.unread(a, u); a.known == nil && k != nil {
 				a.known = k
 				v.found(k)
@@ -291,6 +291,7 @@ func (t *Tailer) donePacked(p *place, k *Known, a *arrival, size int64) {
 	}
 	done.File, done.Size, done.Done, done.Packed = a.ident, size, true, true
 	t.remember(done)
+	delete(t.packs.ours, a.ident)
 }
 
 // lose tells of a source whose file is gone before all was read, and forgets it.
@@ -386,7 +387,7 @@ func (t *Tailer) waitForPacks(p *place, v *view) bool {
 	}
 	wait := false
 	for _, a := range v.siblings {
-		if !a.packed || a.known != nil {
+		if !a.packed {
 			continue
 		}
 		switch err := t.lookThrough(p, a); {
@@ -412,7 +413,16 @@ func (t *Tailer) waitForPacks(p *place, v *view) bool {
 
 // lookThrough begins to look through a, or tells how far that is.
 func (t *Tailer) lookThrough(p *place, a *arrival) error {
-	u, err := t.unpackFor(p, a, t.packTargets(p))
+	targets := t.packTargets(p)
+	if k := a.known; k != nil {
+		if k.Of != (delivery.SourceID{}) {
+			if k = t.knownOf(p, k); k == nil {
+				return nil // settleCopy need not look into it
+			}
+		}
+		targets = []packTarget{targetOf(k)}
+	}
+	u, err := t.unpackFor(p, a, targets)
 	if err == nil { // settlePacked will ask again
 		t.packs.jobs[a.ident] = &packJob{look: a.look, done: closed, result: u}
 	}

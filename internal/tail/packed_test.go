@@ -304,6 +304,25 @@ func TestPacked(t *testing.T) {
 			r.look()
 			r.want("a", "b", "c")
 		}},
+		{"empty and closed, written to and packed", func(r *rig) {
+			r.append("app.log", "a\n")
+			r.look()
+			r.rename("app.log", "app.log.1")
+			r.append("app.log", "")
+			r.look()
+			r.rename("app.log.1", "app.log.2")
+			r.rename("app.log", "app.log.1")
+			r.append("app.log", "b\n")
+			r.look()
+			r.step(2 * time.Minute)
+			r.step(time.Second)
+			r.rest()
+			r.look()
+			r.append("app.log.1", "late\n")
+			r.pack("app.log.1")
+			r.look()
+			r.want("a", "b", "late")
+		}},
 		{"packed without a number", func(r *rig) {
 			r.append("app.log", "a\n")
 			r.look()

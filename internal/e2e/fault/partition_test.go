@@ -58,6 +58,7 @@ func (n *network) ip(args string) {
 // a moment or for so long that connections die of it. Delivery goes on within ten
 // seconds of its return, and each line is stored once.
 func TestPartition(t *testing.T) {
+	t.Parallel()
 	random := chance(t)
 	n := newNetwork(t)
 	c := newCluster(t, 1, 3)
