@@ -242,22 +242,30 @@ func (m *match) isRun(run []chunk, i int, surplus bool) bool {
 // What is put there agrees with what is left of our lines, so that a repair that
 // is cut off leaves nothing but such a stretch.
 func (m *match) fill(r *repair, gap []chunk, to int, last bool) (at int) {
-	for _, c := range gap {
+	final := len(gap) - 1 // the last damaged one
+	for final >= 0 && gap[final].kind != withNUL {
+		final--
+	}
+	for i, c := range gap {
 		if c.kind != withNUL {
 			continue
 		}
-		end, ending := m.damageEnd(c, to)
+		from := m.next
+		if i == final && !last {
+			from = max(from, to-1) // behind it there is no room for others of ours
+		}
+		end, ending := m.damageEnd(c, from, to)
 		lead := m.lead(c)
-		from, room := m.start(m.next), end-c.start-len(lead)
+		begin, room := m.start(m.next), end-c.start-len(lead)
 		fit := m.next
 		if ending >= 0 {
 			fit = ending
 		}
-		for m.next < to && m.ends[m.next]-from <= room && (ending < 0 || m.next < fit) {
+		for m.next < to && m.ends[m.next]-begin <= room && (ending < 0 || m.next < fit) {
 			m.next++
 		}
-		n := m.start(m.next) - from
-		data := append(lead, m.want[from:from+n]...)
+		n := m.start(m.next) - begin
+		data := append(lead, m.want[begin:begin+n]...)
 		switch {
 		case ending >= 0:
 			line := m.line(ending)
@@ -266,20 +274,20 @@ func (m *match) fill(r *repair, gap []chunk, to int, last bool) (at int) {
 			m.next++
 		case last && end == len(m.have) && m.next < to:
 			// The file ends in the midst of ours, and so does what is put there.
-			data = append(data, m.want[from+n:from+room]...)
+			data = append(data, m.want[begin+n:begin+room]...)
 			n = room
 		default:
 			data = append(data, lossMark(room-n, end < c.end)...)
 		}
 		r.fills = append(r.fills, fill{off: int64(c.start), data: data, lost: m.have[c.start:end], others: room - n})
-		at = from + n
+		at = begin + n
 	}
 	return max(at, m.start(m.next))
 }
 
 // damageEnd is where the damaged stretch c ends: behind the last NUL, unless the
-// text that follows is the end of one of our lines before to, which is ending.
-func (m *match) damageEnd(c chunk, to int) (end, ending int) {
+// text that follows is the end of one of our lines from..to-1, which is ending.
+func (m *match) damageEnd(c chunk, from, to int) (end, ending int) {
 	last := c.start + bytes.LastIndexByte(m.have[c.start:c.end], 0) + 1
 	text := m.have[last:c.end]
 	if len(text) == 0 || text[len(text)-1] != '\n' {
@@ -290,7 +298,7 @@ func (m *match) damageEnd(c chunk, to int) (end, ending int) {
 	if len(text) == 1 {
 		end = c.end // the end of what was lost
 	}
-	for i := m.next; i < to && m.ends[i]-m.start(m.next) <= room; i++ {
+	for i := from; i < to && m.ends[i]-m.start(m.next) <= room; i++ {
 		if bytes.HasSuffix(m.line(i), text) {
 			end, ending = c.end, i
 		}
@@ -328,7 +336,7 @@ func (m *match) unordered() (r repair) {
 			text := m.have[end:c.end]
 			n, whole := m.number[string(text)]
 			if whole = whole && found(n, len(text)); !whole {
-				end, _ = m.damageEnd(c, len(m.ends))
+				end, _ = m.damageEnd(c, m.next, len(m.ends))
 			}
 			lead := m.lead(c)
 			room := end - c.start - len(lead)

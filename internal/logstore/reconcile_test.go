@@ -56,6 +56,7 @@ func TestReconcile(t *testing.T) {
 		{name: "lines alike behind a loss", have: nul(6) + "x\nsame\nsame\n", want: "same\nsame\n", result: "..... x\nsame\nsame\n"},
 		{name: "the end of a lost line", have: "one\n" + nul(70) + "rs\ntwo\n", want: "one\ntwo\n",
 			result: "one\ndalog: 70 bytes were lost here when the power failed " + strings.Repeat(".", 16) + " rs\ntwo\n"},
+		{name: "another's end that looks like ours", have: nul(4+5) + "xx\nthree\n", want: "axx\ntwoo\nthree\n", result: "axx\ntwoo\nxx\nthree\n"},
 		{name: "a little lost", have: "one\n" + nul(14) + "two\n", want: "one\ntwo\n", result: "one\ndalog: lost .\ntwo\n"},
 		{name: "order changed by somebody", have: "two\none\n", want: "one\ntwo\nthree\n", result: "two\none\nthree\n"},
 	} {

@@ -331,12 +331,22 @@ func (e *episode) submitRange() error {
 	if e.rng.IntN(3) == 0 {
 		first = e.rng.IntN(first + 1) // again
 	}
+	gap := e.rng.IntN(8) == 0
+	if gap {
+		first += 1 + e.rng.IntN(8)
+	}
 	n := 1 + e.rng.IntN(6)
 	for len(src.lines) < first+n {
 		text := e.text(fmt.Sprintf("source%d", i))
 		src.lines = append(src.lines, simLine{simPrograms[e.rng.IntN(len(simPrograms))], text, src.size() + int64(len(text)) + 1})
 	}
-	return e.send(src, first, first+n)
+	err := e.send(src, first, first+n)
+	var refusal *PositionError
+	if gap && errors.As(err, &refusal) {
+		e.note("refused: %v", err)
+		return nil
+	}
+	return err
 }
 
 func (src *simSource) size() int64 {

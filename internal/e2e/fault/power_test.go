@@ -88,7 +88,7 @@ func TestPowerLossUnderForwarders(t *testing.T) {
 	for _, c := range []struct {
 		kind, durability string
 		few, many        int
-	}{{"ext4", "memory", 4, 300}, {"xfs", "memory", 2, 100}, {"ext4", "sync", 2, 200}} {
+	}{{"ext4", "memory", 3, 300}, {"xfs", "memory", 1, 100}, {"ext4", "sync", 1, 200}} {
 		t.Run(c.kind+" "+c.durability, func(t *testing.T) {
 			t.Parallel()
 			random := chance(t)
