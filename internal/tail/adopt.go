@@ -54,6 +54,7 @@ func (t *Tailer) adopt(p *place, a *arrival) {
 	if a.rotated {
 		s.rotatedAt = t.now
 		if a.packed {
+			delete(t.packs.ours, a.ident)
 			s.rotatedAt = time.Time{} // nobody writes there any more
 		}
 	} else {

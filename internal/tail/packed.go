@@ -291,6 +291,7 @@ func (t *Tailer) donePacked(p *place, k *Known, a *arrival, size int64) {
 	}
 	done.File, done.Size, done.Done, done.Packed = a.ident, size, true, true
 	t.remember(done)
+	delete(t.packs.ours, a.ident)
 }
 
 // lose tells of a source whose file is gone before all was read, and forgets it.
