@@ -374,7 +374,11 @@ func (f *follower) step() (more bool, cost int, err error) {
 	if len(chunks) == 0 {
 		return more, cost, f.out.failed()
 	}
-	cost += f.sendChunks(chunks, of)
+	weight := 1
+	for _, file := range of {
+		weight = max(weight, file.tail.weight())
+	}
+	cost = (cost + f.sendChunks(chunks, of)) * weight
 	return more, cost, f.out.flushNow()
 }
 

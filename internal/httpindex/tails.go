@@ -35,7 +35,9 @@ type tail struct {
 	before    *sharedText // all of the file that now has replaced; nil = none has been
 	epoch     int         // counts replacements of the file by others
 	chunks    map[chunkKey]*chunk
-	err       error // why the file cannot be looked at
+	since     time.Time // of the last change
+	rate      float64   // bytes a second by which it grows
+	err       error     // why the file cannot be looked at
 	followers map[chan<- struct{}]bool
 
 	cancel context.CancelFunc
@@ -144,6 +146,11 @@ func (t *tail) look() {
 func (t *tail) change(now *logstore.Text, replaced bool) {
 	t.mu.Lock()
 	old := t.now
+	at := time.Now()
+	if past := at.Sub(t.since).Seconds(); past > 0 && !t.since.IsZero() {
+		t.rate = max(float64(now.End()-old.End()), 0) / past
+	}
+	t.since = at
 	t.now, t.err, t.chunks = &sharedText{now, 1}, nil, nil
 	if replaced {
 		t.epoch++
@@ -181,6 +188,25 @@ func (t *tail) get(epoch int) (text *sharedText, of int, err error) {
 	}
 	text.users++
 	return text, of, nil
+}
+
+const (
+	// busyRate is how fast a file grows that nobody reads line by line.
+	busyRate = 2 << 20
+	// fewFollowers are served as fast as the file grows all the same.
+	fewFollowers = 4
+	maxWeight    = 16
+)
+
+// weight is how dear it is to send what was added: of a file that grows fast,
+// many followers get less, so that receiving goes on beside them.
+func (t *tail) weight() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.rate < busyRate {
+		return 1
+	}
+	return min(max(len(t.followers)/fewFollowers, 1), maxWeight)
 }
 
 // present is the present epoch.

@@ -136,9 +136,11 @@ func (p *Pattern) index(text []byte) int {
 
 // Match tells whether line has the pattern.
 func (p *Pattern) Match(line []byte) bool {
-	if len(p.literal) > 0 && p.index(line) < 0 {
-		return false
-	}
+	return (len(p.literal) == 0 || p.index(line) >= 0) && p.matchRest(line)
+}
+
+// matchRest is Match for a line that surely has the literal.
+func (p *Pattern) matchRest(line []byte) bool {
 	if p.re == nil {
 		return true
 	}

@@ -76,7 +76,8 @@ func newFilter(q *Query) *filter {
 	if !q.Invert {
 		for _, p := range q.Grep {
 			f.grams = winnow(p.literal, f.grams)
-			if len(p.literal) > 0 && (f.needle == nil || len(p.literal) > len(f.needle.literal)) {
+			// A line end stands in no line, but in the text between two.
+			if len(p.literal) > 0 && bytes.IndexByte(p.literal, '\n') < 0 && (f.needle == nil || len(p.literal) > len(f.needle.literal)) {
 				f.needle = p
 			}
 		}
@@ -153,7 +154,11 @@ func (m *matcher) lastTime(text []byte) (int64, bool) {
 
 func (m *matcher) matchPatterns(line []byte) bool {
 	for _, p := range m.Grep {
-		if p.Match(line) == m.Invert {
+		if p == m.needle { // which find has found in the line
+			if !p.matchRest(line) {
+				return false
+			}
+		} else if p.Match(line) == m.Invert {
 			return false
 		}
 	}

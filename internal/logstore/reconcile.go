@@ -96,8 +96,9 @@ type match struct {
 	number  map[string]int // the number of each content of a line
 	repeats []int          // by number: how often it is wanted
 
-	midst bool // have begins in the midst of a line
-	next  int  // the first line of want that is not dealt with
+	midst  bool // have begins in the midst of a line
+	theirs bool // what follows on damage is the end of another's line, but for the last
+	next   int  // the first line of want that is not dealt with
 }
 
 // chunk is a stretch of have that ends with a line end, or with the file.
@@ -179,7 +180,13 @@ func (m *match) inOrder() (r repair, ok bool) {
 				return repair{}, false
 			}
 		}
+		next, fills := m.next, len(r.fills)
 		added = m.fill(&r, gap, to, len(ours) == 0)
+		if len(ours) > 0 && m.next != to { // the end of another's line was taken for ours
+			m.next, r.fills, m.theirs = next, r.fills[:fills], true
+			added = m.fill(&r, gap, to, false)
+			m.theirs = false
+		}
 		if len(ours) > 0 && m.next != to {
 			return repair{}, false
 		}
@@ -251,8 +258,11 @@ func (m *match) fill(r *repair, gap []chunk, to int, last bool) (at int) {
 			continue
 		}
 		from := m.next
-		if i == final && !last {
+		switch {
+		case i == final && !last:
 			from = max(from, to-1) // behind it there is no room for others of ours
+		case m.theirs:
+			from = to
 		}
 		end, ending := m.damageEnd(c, from, to)
 		lead := m.lead(c)

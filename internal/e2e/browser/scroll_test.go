@@ -97,7 +97,7 @@ func TestLinkToALine(t *testing.T) {
 		s.send("web1", "app", "info", fmt.Sprintf("INFO line %d of the file", 3000+i))
 	}
 	s.flush()
-	b.wait(`fetch("/?format=json").then((a) => a.text()).then((t) => t.includes("app.log.2"))`)
+	b.wait(`fetch("/?format=json").then((a) => a.text()).then((t) => t.includes("app.log.1"))`)
 	b.open(link)
 	b.wait(`document.querySelector(".row.target")`)
 	require.Contains(t, eval[string](b, `document.querySelector(".row.target .text").textContent`), "line 2900 ")
