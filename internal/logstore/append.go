@@ -19,7 +19,7 @@ var errReplaced = errors.New("the file was removed")
 // merged with another's.
 func (d *folder) append(f *logFile, parts [][]byte, own int64) (kept int, err error) {
 	before, torn, err := d.begin(f)
-	defer f.view.done()
+	defer f.view.done(&d.writes)
 	if err != nil {
 		return 0, err
 	}

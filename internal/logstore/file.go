@@ -119,10 +119,11 @@ func (v *view) begin(f vfs.File) (vfs.Info, error) {
 	return info, nil
 }
 
-// done shows readers the whole file again.
-func (v *view) done() {
+// done shows readers the whole file again, and counts that in writes.
+func (v *view) done(writes *atomic.Uint64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	writes.Add(1) // within the lock: a list that has the old size was begun before
 	v.writing = false
 	if v.grown != nil {
 		close(v.grown)

@@ -42,9 +42,10 @@ type folder struct {
 	opened  *list.List // of *logFile: those that are open, the latest used first
 	maxOpen int
 
-	newNames atomic.Bool // files were opened that may be new since the last sync of the folder began
-	naming   sync.Mutex  // held by who syncs the folder
-	unsafe   error       // why the folder could not be synced; under naming
+	writes   atomic.Uint64 // to log files, all together
+	newNames atomic.Bool   // files were opened that may be new since the last sync of the folder began
+	naming   sync.Mutex    // held by who syncs the folder
+	unsafe   error         // why the folder could not be synced; under naming
 
 	dirtyMu sync.Mutex
 	dirty   []*logFile // written since syncDirty last took them

@@ -28,19 +28,21 @@ type FileInfo struct {
 // are called NAME.1, the newest, NAME.2 and so on; where a real file has such a
 // name, that is what it stands for, and the part has the next number that is
 // free. docassemble.log, which the page shows unasked, comes first, the others
-// follow by code point. It is not to be changed. Names are those of this
-// moment, sizes and times may be listFresh old.
+// follow by code point. It is not to be changed. It knows all names and
+// all that the Store has written; what others have added within listFresh may be
+// missing.
 func (s *Store) List() ([]FileInfo, error) {
 	s.parts.turn.RLock()
 	defer s.parts.turn.RUnlock()
 	now := time.Now()
+	writes := s.folder.writes.Load()
 	folder, err := s.folder.fs.Lstat(".")
-	if last := s.listed.Load(); err == nil && last != nil && last.holds(folder, now) {
+	if last := s.listed.Load(); err == nil && last != nil && last.writes == writes && last.holds(folder, now) {
 		return last.files, nil
 	}
 	list, err := s.list()
 	if err == nil {
-		s.listed.Store(&listed{list, folder, now})
+		s.listed.Store(&listed{list, folder, writes, now})
 	}
 	return list, err
 }
@@ -52,6 +54,7 @@ const listFresh = 20 * time.Millisecond
 type listed struct {
 	files  []FileInfo
 	folder vfs.Info // before the list was made
+	writes uint64   // likewise
 	at     time.Time
 }
 

@@ -253,7 +253,7 @@ func TestTornWriteIsNotShown(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 600, sn.Size, "another file of the same name is not cut")
 	require.NoError(t, sn.Close())
-	f.view.done()
+	f.view.done(&s.folder.writes)
 }
 
 func appendTo(path, text string) error {

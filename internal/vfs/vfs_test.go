@@ -66,8 +66,9 @@ func TestNothingLeadsOut(t *testing.T) {
 			require.Error(t, fsys.Mkdir(name, 0o750), "%q", name)
 			require.Error(t, fsys.Remove(name), "%q", name)
 			require.Error(t, fsys.Rename("own", name), "%q", name)
-			_, err = fsys.Lstat(name)
-			require.Error(t, err, "%q", name)
+			if _, err = fsys.Lstat(name); name != "." { // which is the folder itself
+				require.Error(t, err, "%q", name)
+			}
 		}
 		_, err := fsys.ReadDir("dir")
 		require.Error(t, err)
