@@ -174,7 +174,11 @@ func (c *courier) goBack(l *lane, offset int64, anchor *uint32, confirmed int64)
 // what is read again of l.
 func (c *courier) readLater(l *lane) {
 	for _, m := range c.lanes {
-		if m == l || m.source.Path != l.source.Path || m.sent > 0 || len(m.parcels) == 0 {
+		if m == l || m.source.Path != l.source.Path {
+			continue
+		}
+		m.first = false // that is to be found out again
+		if m.sent > 0 || len(m.parcels) == 0 {
 			continue
 		}
 		if _, err := c.p.tailer.Rewind(m.source, m.parcels[0].start, nil); err == nil {

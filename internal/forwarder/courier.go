@@ -254,9 +254,15 @@ func (c *courier) post() error {
 		if p.body == nil {
 			continue // confirmed or dropped meanwhile
 		}
-		// The files that a path has led to are sent one after the other.
+		// The files that a path has led to are sent one after the other. What waits
+		// for an older file must not hold that up: it may stand behind in the order
+		// of reading, when the server has lost some of it.
 		path := l.source.Path
-		if l.state != claimed || l.refused || c.blocked[path] || !c.mayGo(l) ||
+		if !c.mayGo(l) {
+			kept = append(kept, p)
+			continue
+		}
+		if l.state != claimed || l.refused || c.blocked[path] ||
 			l.sent >= len(l.parcels) || l.parcels[l.sent] != p || c.client.Free() < laneLimit {
 			c.blocked[path] = true
 			kept = append(kept, p)

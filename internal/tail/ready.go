@@ -91,6 +91,17 @@ func (t *Tailer) OlderUnread(s *Source) bool {
 	return s.unread() != nil
 }
 
+// Older lists the older files of the path of s, the newest first, as far as they
+// are still known.
+func (t *Tailer) Older(s *Source) (list []*Source) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for o := s.older; o != nil; o = o.older {
+		list = append(list, o)
+	}
+	return list
+}
+
 // unread gives an older file of the same path that holds more than was read of
 // it, or nil. Tailer.mu must be held.
 func (s *Source) unread() *Source {
