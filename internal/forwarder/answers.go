@@ -125,6 +125,9 @@ func (c *courier) delivered(p *parcel, a *reply) error {
 
 // again asks the server anew where a source stands, and sends from there.
 func (c *courier) again(l *lane) {
+	if l.asked++; l.asked > 1 {
+		c.wait()
+	}
 	l.state, l.refused, l.sent = unclaimed, false, 0
 	c.unsent = slices.DeleteFunc(c.unsent, func(p *parcel) bool { return p.lane == l })
 	c.unsent = append(c.unsent, l.parcels...)
@@ -148,6 +151,9 @@ func (c *courier) confirm(l *lane, n, messages int) {
 	l.sent = max(0, l.sent-n)
 	c.p.stats.messages.Add(uint64(messages))
 	c.p.stats.unconfirmed.Store(c.raw)
+	if n > 0 {
+		l.asked = 0
+	}
 	if n > 0 && c.p.dialer.fruitless > 0 {
 		c.p.dialer.fruitless = 0
 		c.p.log.Info("delivering again")

@@ -32,6 +32,7 @@ type lane struct {
 	again   *uint64
 	first   bool // nothing of older files of the path is to be sent before
 	refused bool // nothing more may be sent before the server was asked again
+	asked   int  // how often in a row it was, and took nothing
 }
 
 type laneState int

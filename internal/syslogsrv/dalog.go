@@ -323,15 +323,17 @@ func (c *conn) dalogEnd(command *relp.Command) error {
 		case err != nil:
 			r.failed.Store(true)
 			r.acker.Abandon()
-		case !r.failed.Load():
-			c.reply(seq, delivery.CodeOK, "OK", nil)
+		default:
+			c.srv.claims.forget(cl) // not before: who claims it anew waits for this one
+			if !r.failed.Load() {
+				c.reply(seq, delivery.CodeOK, "OK", nil)
+			}
 		}
 	})
 	if err != nil {
 		r.agent.done()
 		return err
 	}
-	c.srv.claims.forget(cl)
 	c.srv.counts.dalog.ended.Add(1)
 	return nil
 }
