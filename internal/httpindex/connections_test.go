@@ -156,6 +156,8 @@ func TestConnectionsOfOnePeer(t *testing.T) {
 	conn := dialHTTP(t, addr, 1, getX)
 	_, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	require.NoError(t, err)
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	require.Len(t, c.peers, 3)
 }
 

@@ -99,12 +99,13 @@ func (s *Store) SubmitRange(ctx context.Context, received time.Time, r Range, ms
 		b.sourced = true
 		b.advance = advance{key: r.Key, from: max(r.Start+r.Skip, src.accepted.to), to: to, anchor: r.After}
 	}
+	sourced, now := b.sourced, b.advance // b is not ours any more once it is queued
 	if err := s.queue.push(b); err != nil {
 		s.dropBatch(b)
 		return err
 	}
-	if b.sourced {
-		src.accepted = b.advance
+	if sourced {
+		src.accepted = now
 	}
 	return nil
 }
