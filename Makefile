@@ -62,7 +62,7 @@ smoke: ## the quick part of the tests, no peers needed
 
 race: peers ## all tests under the race detector; needs a C compiler
 	$(GO) test -race $(UNIT)
-	DALOG_E2E_RACE=1 $(GO) test -race -count=1 $(E2E)
+	DALOG_E2E_RACE=1 $(GO) test -race -count=1 -timeout 25m $(E2E)
 
 fuzz: ## every fuzz target for FUZZTIME (60s) each
 	@scripts/fuzz.sh $(FUZZTIME)
