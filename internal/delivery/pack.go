@@ -35,7 +35,7 @@ func (p *Packer) AppendBody(dst, lines []byte, fast bool) (out []byte, encoding 
 	start := len(dst)
 	if fast {
 		dst = slices.Grow(dst, s2.MaxEncodedLen(len(lines)))
-		dst, encoding = dst[:start+len(s2.Encode(dst[start:cap(dst)], lines))], S2
+		dst, encoding = dst[:start+len(s2.EncodeBetter(dst[start:cap(dst)], lines))], S2
 	} else {
 		dst, encoding = p.encoder.EncodeAll(lines, dst), Zstd
 	}
