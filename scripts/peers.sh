@@ -5,7 +5,7 @@
 #   syslog-ng, rsyslog,   fetched and unpacked below $DALOG_CACHE/peers (default
 #   logrotate             .cache/peers in the checkout); nothing of them is
 #                         installed or started on the system
-#   python3, curl, logger, openssl, strace, mkfs.ext4, mkfs.xfs
+#   python3, curl, logger, openssl, strace, zstd, mkfs.ext4, mkfs.xfs
 #                         installed by apt when missing and run as root
 #
 # With the argument "browser" it brings instead what `make browser` needs:
@@ -143,6 +143,7 @@ tool openssl openssl "RELP over TLS"
 daemon logrotate logrotate --version "log files rotated by logrotate" logrotate
 tool rg ripgrep "make bench-search"
 tool strace strace "faults at system calls"
+tool zstd zstd "closed parts read by the zstd program"
 tool mkfs.ext4 e2fsprogs "loss of power and full disks on ext4"
 tool mkfs.xfs xfsprogs "loss of power on xfs"
 

@@ -133,7 +133,7 @@ func TestDamagedLog(t *testing.T) {
 	at := strings.Index(onDisk(t, d, name), "two")
 	f, err := d.Outside().OpenFile(name, os.O_RDWR, 0)
 	require.NoError(t, err)
-	_, err = f.WriteAt([]byte("XXX"), int64(at))
+	_, err = f.WriteAt([]byte("???"), int64(at))
 	require.NoError(t, err)
 
 	_, err = openTwin(d.FS(), Config{})
