@@ -26,8 +26,8 @@ func TestCutConnections(t *testing.T) {
 	d.stop()
 	c.work(random)
 	d = c.run()
-	n := 0
 	for _, p := range proxies {
+		n := 0
 		p.set(func(r *rand.Rand) fate {
 			n++
 			f := fate{up: -1, down: -1, rst: r.IntN(2) == 0}
