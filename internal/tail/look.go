@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"slices"
 	"time"
 
 	"github.com/dalog-project/dalog/internal/delivery"
@@ -151,7 +152,7 @@ func (t *Tailer) finish(s *Source) {
 		t.doneCopy(ident)
 	}
 	if s.links == 0 {
-		t.forget(s.ID, s.place, s.ident.Birth)
+		t.drop(s.ID)
 	} else {
 		t.remember(done)
 	}
@@ -179,10 +180,16 @@ func (t *Tailer) end(s *Source) {
 	t.openGates(s)
 }
 
-// forget drops a source from the memory. Its file will not come back as a
+// drop takes a source out of the memory.
+func (t *Tailer) drop(id delivery.SourceID) {
+	t.change.Add = slices.DeleteFunc(t.change.Add, func(k Known) bool { return k.ID == id })
+	t.change.Drop = append(t.change.Drop, id)
+}
+
+// forget drops a source whose file is not found. Its file will not come back as a
 // missed one: the mark of its path moves past its birth.
 func (t *Tailer) forget(id delivery.SourceID, p *place, birth int64) {
-	t.change.Drop = append(t.change.Drop, id)
+	t.drop(id)
 	if p != nil && birth > p.mark {
 		p.mark = birth
 		t.mark(p.path, birth)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dalog-project/dalog/internal/delivery"
+	"github.com/dalog-project/dalog/internal/vfs"
 )
 
 // place is a followed path.
@@ -29,6 +30,9 @@ type place struct {
 	oldDirs   map[string]bool     // other folders that its rotated files are put into
 	packsFrom time.Time           // since when new files wait for compressed ones
 	pending   bool                // compressed files are looked through
+	// undecided are rotated files that may have been at the path without being
+	// seen there, and when they were first seen.
+	undecided map[vfs.Identity]time.Time
 	// lost are sources whose files are not found, with the time that was noticed.
 	lost map[delivery.SourceID]time.Time
 }

@@ -61,6 +61,17 @@ func (t *Tailer) list(dir string) *dirList {
 	return l
 }
 
+// quiet tells whether the folders that may hold rotated files of p are as they
+// were when they were read in this step, as far as their times tell.
+func (t *Tailer) quiet(p *place) bool {
+	for dir, l := range t.dirs {
+		if (dir == p.dir || filepath.Dir(dir) == p.dir || p.oldDirs[dir]) && (!l.settled || !l.current(dir)) {
+			return false
+		}
+	}
+	return true
+}
+
 // rotated gives the names in l that rotation may have given to files once
 // called base.
 func (l *dirList) rotated(base string) (names []string) {
