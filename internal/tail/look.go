@@ -151,7 +151,7 @@ func (t *Tailer) finish(s *Source) {
 	if packed {
 		t.doneCopy(ident)
 	}
-	if s.links == 0 {
+	if s.deleted() {
 		t.drop(s.ID)
 	} else {
 		t.remember(done)
@@ -168,6 +168,7 @@ func (t *Tailer) remember(k Known) {
 // end takes s out of everything but t.sources, which step cleans up.
 func (t *Tailer) end(s *Source) {
 	t.packs.take(s)
+	t.unpin(s)
 	if t.open[s.key] == s {
 		delete(t.open, s.key)
 	}

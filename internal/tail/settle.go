@@ -81,6 +81,7 @@ func (t *Tailer) settle(p *place, v *view) {
 		}
 	}
 	arrivals = append(arrivals, packed...)
+	arrivals = append(arrivals, t.fromPins(v)...)
 	if p.first {
 		t.mark(p.path, p.mark)
 	}
@@ -104,7 +105,7 @@ func (t *Tailer) oldNews(p *place, a *arrival) {
 // forgotten. Others are given some time: their files may be on their way.
 func (t *Tailer) missing(p *place, v *view, pending bool) {
 	p.pending = pending
-	if pending || !v.complete || !v.consistent {
+	if pending || !v.complete || !v.consistent || len(v.lost) > 0 && !t.quiet(p) { // one may be between two names
 		return
 	}
 	waits := p.lost

@@ -29,6 +29,7 @@ type Tailer struct {
 	marks    map[string]int64    // as Memory has them
 	dirs     map[string]*dirList // of this step
 	packs    packs
+	pins     pins
 	dirTimes map[string]int64 // times of modification of folders, of this step; 0 for none
 	change   Change           // not yet applied
 	fresh    []*Source        // active when change is applied
@@ -77,9 +78,11 @@ func New(cfg Config) *Tailer {
 		hintAfter: 2 * time.Second,
 		buf:       make([]byte, delivery.AnchorSize+quantum),
 	}
-	for _, k := range cfg.Memory.Sources() {
+	known := cfg.Memory.Sources()
+	for _, k := range known {
 		t.known.add(&k)
 	}
+	t.pins = openPins(cfg.PinDir, cfg.Pin, known)
 	for i, text := range cfg.Patterns {
 		t.patterns = append(t.patterns, newPattern(i, text))
 	}
@@ -258,6 +261,14 @@ func (t *Tailer) apply(now time.Time) {
 			return
 		}
 		t.change, t.retry = Change{}, time.Time{}
+	}
+	for _, s := range t.fresh {
+		if !s.ended {
+			t.pin(s)
+		}
+	}
+	if len(t.pins.drop) > 0 {
+		t.removePins()
 	}
 	if len(t.fresh) == 0 {
 		return
