@@ -1,6 +1,8 @@
 package tail
 
 import (
+	"strings"
+
 	"github.com/dalog-project/dalog/internal/delivery"
 )
 
@@ -17,23 +19,23 @@ const (
 // compare tells what the files beside s, which was emptied, have of it. Pending
 // says that some cannot be told yet.
 func (t *Tailer) compare(s *Source, found []*arrival) (pending bool) {
-	enough := false
-	for _, a := range found {
-		if !a.packed && (a.known == nil || a.known.Of == s.ID) && a.birth >= s.ident.Birth {
-			a.fit = s.fits(a)
-			enough = enough || a.fit == whole && a.look.size >= s.peak
-		}
-	}
 	for _, a := range found {
 		switch {
-		case !a.packed || a.known != nil || a.look.mtime < s.ident.Birth:
-		case enough: // settlePacked deals with it
-			t.packs.ours[a.ident] = t.packs.ours[a.ident] || a.look.mtime > s.place.mark
+		case !a.packed && (a.known == nil || a.known.Of == s.ID) && a.birth >= s.ident.Birth:
+			a.fit = s.fits(a)
+		case !a.packed || a.known != nil || a.look.mtime < s.ident.Birth || a.isBeing():
 		default:
 			pending = t.comparePacked(s, a) || pending
 		}
 	}
 	return pending
+}
+
+// isBeing tells whether the compressed file a is being made: what it is made from is
+// still beside it.
+func (a *arrival) isBeing() bool {
+	_, err := lookAt(strings.TrimSuffix(a.name, packing(a.name)))
+	return err == nil
 }
 
 // fits compares a file with what s held.

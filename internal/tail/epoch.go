@@ -13,8 +13,8 @@ import (
 // beside the file, if there is one. Files beside it that are neither copies nor
 // known are epochs that came and went unseen.
 //
-// Where no copy is found that has all that was seen, it is waited for, as long as
-// names change or compressed files are looked through.
+// As long as names change, or compressed files are looked through, that waits: the
+// copy, or such a file, may not show.
 func (t *Tailer) renew(s *Source) {
 	p := s.place
 	position := s.position()
@@ -25,8 +25,7 @@ func (t *Tailer) renew(s *Source) {
 	if s.emptied.IsZero() {
 		s.emptied = t.now
 	}
-	unsure := (pending || !complete) && (best < 0 || found[best].size() < s.peak)
-	if unsure && t.now.Sub(s.emptied) < t.cfg.RotateWait {
+	if (pending || !complete) && t.now.Sub(s.emptied) < t.patience(s, found, best) {
 		for _, a := range found {
 			a.drop()
 			a.content.drop()
@@ -68,6 +67,18 @@ func (t *Tailer) renew(s *Source) {
 	}
 	t.add(next)
 	t.enter(next)
+}
+
+// patience is how long renew waits: without a copy, or with one that has less than
+// was seen, as long as a file may take to be written.
+func (t *Tailer) patience(s *Source, found []*arrival, best int) time.Duration {
+	switch {
+	case best < 0 || found[best].size() < s.peak:
+		return t.cfg.RotateWait
+	case s.seen == 0: // at the start there may be much to look through
+		return packStart
+	}
+	return packWait
 }
 
 // sortOut decides about the files beside one that was emptied and goes on as next.
