@@ -30,6 +30,7 @@ var (
 	history = flag.Int("history", 10*1024, "MiB of text in compressed parts")
 	rounds  = flag.Int("rounds", 5, "rounds")
 	follow  = flag.Int("followers", 200, "clients that follow while messages are received")
+	only    = flag.Bool("only-followers", false, "measure followers, and nothing else")
 	folder  = flag.String("dir", "", "where the files are made, and kept; default: a temporary folder")
 )
 
@@ -44,6 +45,9 @@ func main() {
 }
 
 func run(ctx context.Context) error {
+	if *only {
+		return followers(ctx, *follow)
+	}
 	dir := *folder
 	if dir == "" {
 		var err error
