@@ -253,7 +253,7 @@ func (m *merger) sum(res *logstore.Result) {
 		res.Missing += s.result.Missing
 		res.More = res.More || s.head != nil || s.result.More
 	}
-	if m.q.Backward && res.Limited == logstore.LimitNone && res.More {
+	if m.q.Limit > 0 && res.Limited == logstore.LimitNone && res.More {
 		res.Limited = logstore.LimitLines
 	}
 }
