@@ -18,7 +18,7 @@ import (
 type made struct {
 	parts      int
 	history    int64
-	uid        string // of one line in the middle of the history
+	uid        string    // of one line in the middle of the history
 	begin, end time.Time // of the history
 	plainEnd   time.Time // of the file that is searched as it is
 }
