@@ -15,16 +15,14 @@ import (
 )
 
 const (
-	// maxHits is the most that limit= takes, in JSON and in all.
-	maxHits     = 10_000
-	maxTextHits = maxLines
-	defaultHits = 1_000 // of JSON
+	maxTextHits = maxLines // that limit= takes, except in JSON
+	defaultHits = 1_000    // of JSON
 )
 
 // Parameters of a page that shows lines, and of a file.
 var (
 	showNames = []string{"n", "limit", "direction", "context", "before", "after", "events", "format", "cut", "count"}
-	fileNames = slices.Concat([]string{"n", "download"}, showNames[1:], []string{"from", "to", "follow"}, filterNames)
+	fileNames = slices.Concat([]string{"n", "download"}, showNames[1:], []string{"from", "to", "at", "follow"}, filterNames)
 )
 
 // A search is what lines are asked for and how they are shown.
@@ -36,7 +34,7 @@ type search struct {
 }
 
 // parseSearch reads the parameters of filterNames and showNames.
-func parseSearch(r *http.Request, values url.Values, now time.Time) (s search, err error) {
+func (h *Handler) parseSearch(r *http.Request, values url.Values, now time.Time) (s search, err error) {
 	if s.json, err = wantsJSON(values, r); err != nil {
 		return s, err
 	}
@@ -48,7 +46,7 @@ func parseSearch(r *http.Request, values url.Values, now time.Time) (s search, e
 	}
 	most, usual := int64(maxTextHits), int64(0)
 	if s.json && !s.count {
-		most, usual = maxHits, defaultHits
+		most, usual = int64(h.limits.Lines), int64(min(h.limits.Lines, defaultHits))
 	}
 	limit, err := parseNumber(values, "limit", "a number of lines", 1, most, usual)
 	if err != nil {
@@ -101,7 +99,7 @@ func (h *Handler) find(w http.ResponseWriter, r *http.Request, name string, valu
 		return fail(w, http.StatusBadRequest, err.Error())
 	}
 	now := time.Now()
-	q, err := parseSearch(r, values, now)
+	q, err := h.parseSearch(r, values, now)
 	if err != nil {
 		return failAs(w, json, http.StatusBadRequest, err.Error())
 	}
@@ -113,11 +111,20 @@ func (h *Handler) find(w http.ResponseWriter, r *http.Request, name string, valu
 	if err != nil {
 		return failAs(w, json, http.StatusBadRequest, err.Error())
 	}
+	at, err := parseAt(values, "from", &q.Query, now)
+	if err != nil {
+		return failAs(w, json, http.StatusBadRequest, err.Error())
+	}
 	t, err := h.logs(r).OpenText(name)
 	if err != nil {
 		return h.notOpened(w, r, name, err)
 	}
 	defer t.Close()
+	if !at.IsZero() {
+		if from, err = t.Seek(at, q.Zone, now); err != nil {
+			return h.unreadable(w, name, err)
+		}
+	}
 	if status := rangeError(w, json, t, from, to); status != 0 {
 		return status
 	}
@@ -148,7 +155,11 @@ func (h *Handler) find(w http.ResponseWriter, r *http.Request, name string, valu
 		_ = out.append(func(buf []byte) []byte {
 			buf = append(buf, `{"file":`...)
 			buf = appendJSONString(buf, name)
-			return fmt.Appendf(buf, `,"start":%d,"end":%d,"lines":[`, t.Start(), t.End())
+			buf = fmt.Appendf(buf, `,"start":%d,"end":%d`, t.Start(), t.End())
+			if !at.IsZero() {
+				buf = fmt.Appendf(buf, `,"at":%d`, from)
+			}
+			return append(buf, `,"lines":[`...)
 		})
 	}
 	first, last := int64(-1), int64(-1)
@@ -190,6 +201,21 @@ func (h *Handler) find(w http.ResponseWriter, r *http.Request, name string, valu
 		h.metrics.incomplete.Inc()
 	}
 	return http.StatusOK
+}
+
+// parseAt reads at=, a time to begin at; zero where there is none. other is the
+// parameter that says where to begin otherwise.
+func parseAt(values url.Values, other string, q *logstore.Query, now time.Time) (at time.Time, err error) {
+	if !values.Has("at") {
+		return at, nil
+	}
+	if values.Has(other) {
+		return at, fmt.Errorf("at= and %s= both say where to begin: give one", other)
+	}
+	if at, err = parseWhen(values.Get("at"), q.Zone, now); err != nil {
+		return at, fmt.Errorf("at=%s: %w", quote(values.Get("at")), err)
+	}
+	return at, nil
 }
 
 // setRange sets the offsets that are asked for, -1 where they are not, and
