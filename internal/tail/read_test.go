@@ -376,16 +376,21 @@ func TestRenamedWhileMissed(t *testing.T) {
 	r.step(2 * time.Minute)
 	r.step(time.Second)
 	require.Equal(t, 1, r.saw(FileClosed))
+	r.pack("app.log.1")
+	r.look()
 	r.rest()
+	r.look()
 	list := readDir(r.dir, 0)
 	r.rest()
-	r.rename("app.log.1", "app.log.2")
+	r.rename("app.log.1.gz", "app.log.2.gz")
 	p := r.tailer.order[0]
 	lost := r.tailer.known.of(p.path)
 	require.Len(t, lost, 1)
 	r.tailer.dirs[r.dir] = list
 	r.tailer.missing(p, &view{complete: true, consistent: true, lost: lost, list: list}, false)
+	r.tailer.apply(r.now)
 	r.append("app.log", "b\n")
+	r.restart()
 	r.look()
 	r.want("a", "b")
 }
