@@ -19,8 +19,8 @@ func (t *Tailer) renew(s *Source) {
 	p := s.place
 	position := s.position()
 	found, _, complete := t.siblings(p, t.list(p.dir), nil, true)
-	complete = complete && t.quiet(p)
 	pending := t.compare(s, found)
+	complete = complete && t.quiet(p) // all the while
 	best := bestCopy(found)
 	if s.emptied.IsZero() {
 		s.emptied = t.now
