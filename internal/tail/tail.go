@@ -28,6 +28,7 @@ type Tailer struct {
 	known    knownFiles          // sources that are not open
 	marks    map[string]int64    // as Memory has them
 	dirs     map[string]*dirList // of this step
+	indexes  map[string]*nameIndex
 	packs    packs
 	pins     pins
 	dirTimes map[string]int64 // times of modification of folders, of this step; 0 for none
@@ -71,6 +72,7 @@ func New(cfg Config) *Tailer {
 		places:    map[string]*place{},
 		open:      map[fileKey]*Source{},
 		dirs:      map[string]*dirList{},
+		indexes:   map[string]*nameIndex{},
 		packs:     newPacks(),
 		dirTimes:  map[string]int64{},
 		marks:     cfg.Memory.Marks(),
@@ -214,6 +216,7 @@ func (t *Tailer) step(now time.Time) (next time.Time) {
 	t.apply(now)
 	if !now.Before(t.nextSeen) {
 		t.tellSeen()
+		clear(t.indexes)
 		t.nextSeen = now.Add(time.Hour)
 	}
 	for _, s := range t.sources {

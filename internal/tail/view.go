@@ -107,14 +107,14 @@ func (t *Tailer) siblings(p *place, list *dirList, head *opened, all bool) (foun
 	}
 	rotated := list.rotated(p.base)
 	complete = list.err == nil
-	names := rotated
-	if search {
-		names = list.names // one may have been renamed to something unusual
-	}
 	dirs := len(p.oldDirs)
-	others := t.elsewhere(p, search || all)
-	names = append(slices.Clone(names), others...)
-	rotated = append(rotated, others...)
+	rotated = append(rotated, t.elsewhere(p, list, search || all)...)
+	names := rotated
+	if search { // one may have been renamed to something unusual
+		unusual, ok := t.unusual(p, list, missed)
+		names = append(slices.Clone(names), unusual...)
+		complete = complete && ok
+	}
 	opened := map[fileKey]bool{} // a file may show under two names while files are being renamed
 	if head != nil {
 		opened[head.look.key] = true
