@@ -3,14 +3,14 @@
 # each: where it is, or what is missing and which tests that leaves out.
 #
 #   syslog-ng, rsyslog,   fetched and unpacked below $DALOG_CACHE/peers (default
-#   logrotate             .cache/peers in the checkout); nothing of them is
-#                         installed or started on the system
+#   logrotate, chromium   .cache/peers in the checkout); nothing of them is
+#   with fonts            installed or started on the system
 #   python3, curl, logger, openssl, strace, zstd, mkfs.ext4, mkfs.xfs
 #                         installed by apt when missing and run as root
 #
-# With the argument "browser" it brings instead what `make browser` needs:
+# With the argument "browser" it brings instead what `make browser` needs: chromium
+# and
 #
-#   chromium, fonts       fetched and unpacked below $DALOG_CACHE/peers/chromium
 #   axe-core              from the npm registry, by npm, into $DALOG_CACHE/peers/axe-core
 #
 # Needs Debian or a relative of it; elsewhere the tests use what is installed.
@@ -104,13 +104,13 @@ browser() {
 	local chromium=$cache/chromium/usr/lib/chromium/chromium libs
 	if [ ! -x "$chromium" ]; then
 		unpack chromium chromium chromium-common fonts-dejavu-core fonts-noto-core fonts-noto-mono fonts-liberation ||
-			{ lost chromium "$reason" "everything in a browser"; return; }
+			{ lost chromium "$reason" "the pages in a browser"; return; }
 	fi
 	libs=$(find "$cache/chromium/usr/lib" -maxdepth 3 -name '*.so*' -printf '%h\n' | sort -u | paste -sd:)
 	if version=$(LD_LIBRARY_PATH=$libs "$chromium" --version 2>&1); then
 		echo "peers: chromium: $chromium (${version%%$'\n'*})"
 	else
-		lost chromium "$chromium does not run: ${version%%$'\n'*}" "everything in a browser"
+		lost chromium "$chromium does not run: ${version%%$'\n'*}" "the pages in a browser"
 	fi
 }
 
@@ -136,6 +136,7 @@ if [ "${1:-}" = browser ]; then
 fi
 daemon syslog-ng syslog-ng --version "interop with syslog-ng, byte equality, forwarding to syslog-ng" syslog-ng-core
 daemon rsyslog rsyslogd -v "interop with rsyslog" rsyslog rsyslog-relp
+browser
 tool logger bsdutils "interop with util-linux logger"
 tool python3 python3 "interop with Python's SysLogHandler, the Logs page"
 tool curl curl "reading with curl"

@@ -22,13 +22,14 @@ import (
 	"github.com/dalog-project/dalog/internal/e2e/startlog"
 )
 
-const patience = 30 * time.Second
+const patience = time.Minute // other tests may keep the machine busy
 
 // logs is a log folder with an invented past.
 type logs struct {
 	t     testing.TB
 	dir   string
 	files map[string]*bufio.Writer
+	open  []*os.File // of files
 }
 
 func newLogs(t testing.TB) *logs {
@@ -44,17 +45,24 @@ func (l *logs) line(file string, at time.Time, host, program, text string) {
 		require.NoError(l.t, os.MkdirAll(l.dir, 0o755))
 		f, err := os.OpenFile(filepath.Join(l.dir, file), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 		require.NoError(l.t, err)
-		l.t.Cleanup(func() { f.Close() })
+		l.open = append(l.open, f)
 		w = bufio.NewWriterSize(f, 1<<20)
 		l.files[file] = w
 	}
 	fmt.Fprintf(w, "%s %s %s: %s\n", at.Format("2006-01-02T15:04:05.000000-07:00"), host, program, text)
 }
 
+// flush writes what waits, and closes the files: dalogd leaves a part alone that
+// somebody else has open.
 func (l *logs) flush() {
 	for _, w := range l.files {
 		require.NoError(l.t, w.Flush())
 	}
+	for _, f := range l.open {
+		require.NoError(l.t, f.Close())
+	}
+	clear(l.files)
+	l.open = nil
 }
 
 // The session that is looked for, and the host that has fallen silent.

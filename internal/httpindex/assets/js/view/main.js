@@ -148,8 +148,13 @@ function drawEmpty() {
 
 /** @param {Error} err @returns {boolean} whether what is shown stays */
 function failed(err) {
-  const status = err instanceof AnswerError ? err.status : 0;
   lines.removeAttribute("aria-busy");
+  if (!(err instanceof AnswerError)) {
+    console.error(err);
+    card("failed", { title: "This page has a fault", text: err.message, buttons: [["Load the page again", () => location.reload()], ["All files", () => void (location.href = url(""))]] });
+    return false;
+  }
+  const { status } = err;
   if (status === 400 && state.q) {
     // Half a pattern while typing: it is told beside the search.
     byId("q").setAttribute("aria-invalid", "true");
@@ -160,10 +165,10 @@ function failed(err) {
   const home = () => void (location.href = url(""));
   if (status === 404) card("failed", { title: `There is no file ${state.files[0] || ""}`, text: "It may have had no line yet, or was removed.", buttons: [["All files", home]] });
   else if (status === 410) {
-    const start = /** @type {AnswerError} */ (err).detail?.start;
+    const start = err.detail?.start;
     card("failed", { title: "That line is no longer kept", text: err.message, buttons: [["Show the oldest lines kept", () => change({ at: start !== undefined ? String(start) : "", time: "" })], ["Show the newest", () => change({ at: "", time: "" })]] });
   } else if (status === 429) {
-    const wait = /** @type {AnswerError} */ (err).retryAfter || 2;
+    const wait = err.retryAfter || 2;
     card("failed", { title: "dalogd is busy", text: `${err.message}. Trying again in ${wait} s.`, buttons: [["Try now", again]] });
     setTimeout(() => !win.loaded && again(), wait * 1000);
   } else if (status === 401 || status === 403) card("failed", { title: "Not allowed", text: err.message, buttons: [["All files", home]] });

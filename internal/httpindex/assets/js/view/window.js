@@ -10,7 +10,8 @@ import { eventOf, redraw, row } from "./rows.js";
 /** @typedef {import("./source.js").Line} Line */
 /** @typedef {import("./source.js").Page} Page */
 
-const pageLines = 200;
+const pageLines = 120;
+const linesBefore = 60; // before the place that is opened
 const mostLines = 2400; // in the page at once
 const nearEnd = 1.5; // screens from an end at which the next page is read
 const mostTries = 6; // pages without a hit that are read unasked
@@ -89,17 +90,14 @@ export class LogWindow {
     try {
       /** @type {Page[]} */
       let pages;
-      if (place.at) {
-        const at = place.at;
+      if (place.at || place.time) {
+        const { at, time } = place;
         pages = await Promise.all([
-          source.page({ ...common, limit: 60, at, direction: "backward" }, signal),
-          source.page({ ...common, at, direction: "forward" }, signal),
+          source.page({ ...common, limit: linesBefore, at, time, direction: "backward" }, signal),
+          source.page({ ...common, at, time, direction: "forward" }, signal),
         ]);
-      } else if (place.time) {
-        const forward = await source.page({ ...common, since: later(place.time, state.since), direction: "forward" }, signal);
-        const at = forward.lines.length ? forward.before : "";
-        const back = at ? await source.page({ ...common, limit: 60, at, direction: "backward" }, signal) : await source.page({ ...common, direction: "backward" }, signal);
-        pages = [back, forward];
+        // What came meanwhile may have moved the place of a time among lines out of order.
+        if (pages[0].place !== pages[1].place) pages[0] = await source.page({ ...common, limit: linesBefore, at: pages[1].place, direction: "backward" }, signal);
       } else if (place.start) pages = [await source.page({ ...common, direction: "forward" }, signal)];
       else pages = [await source.page({ ...common, direction: "backward" }, signal)];
       if (signal.aborted) return false;
@@ -368,10 +366,4 @@ export class LogWindow {
     for (const chunk of this.chunks) for (const el of chunk.el.children) redraw(/** @type {HTMLElement} */ (el));
     if (anchor) this.el.scrollTop += anchor.getBoundingClientRect().top - top;
   }
-}
-
-/** The later of two times, the second of which may be missing or relative. @param {string} a @param {string} b */
-function later(a, b) {
-  const [x, y] = [Date.parse(a), Date.parse(b)];
-  return Number.isNaN(y) || x > y ? a : b;
 }
