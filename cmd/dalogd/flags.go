@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/dalog-project/dalog/internal/cli"
+	"github.com/dalog-project/dalog/internal/control"
 	"github.com/dalog-project/dalog/internal/logstore"
 	"github.com/dalog-project/dalog/internal/syslogsrv"
 )
@@ -88,6 +89,11 @@ type flags struct {
 
 	command    string // the first word of the command
 	configFile string // that was read; empty: none
+}
+
+// running is the dalogd with these folders.
+func (f *flags) running() control.Program {
+	return control.Program{Name: "dalogd", StateDir: f.stateDir(), Settings: "--log-dir and --state-dir"}
 }
 
 func (f *flags) stateDir() string {

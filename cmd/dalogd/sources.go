@@ -37,7 +37,7 @@ func listSources(receiver *syslogsrv.Server, store *logstore.Store) []httpindex.
 
 // printSources asks the running dalogd for its sources and prints them.
 func printSources(stdout io.Writer, f *flags) error {
-	answer, err := ask(f.stateDir(), "sources", true)
+	answer, err := f.running().Ask("sources")
 	if err != nil {
 		return err
 	}

@@ -26,16 +26,16 @@ var statusWords = []string{"ok", "warning", "critical"}
 
 // status is how a running dalogd is.
 type status struct {
-	State      string    `json:"state"`
-	Reasons    []string  `json:"reasons"` // why it is not ok
-	Version    string    `json:"version"`
-	PID        int       `json:"pid"`
-	UID        int       `json:"uid"`
-	Since      time.Time `json:"since"`
-	Now        time.Time `json:"now"`
-	ConfigFile string    `json:"config_file"`
-	LastReload *reloaded `json:"last_reload"`
-	Listening  []string  `json:"listening"`
+	State      string        `json:"state"`
+	Reasons    []string      `json:"reasons"` // why it is not ok
+	Version    string        `json:"version"`
+	PID        int           `json:"pid"`
+	UID        int           `json:"uid"`
+	Since      time.Time     `json:"since"`
+	Now        time.Time     `json:"now"`
+	ConfigFile string        `json:"config_file"`
+	LastReload *cli.Reloaded `json:"last_reload"`
+	Listening  []string      `json:"listening"`
 
 	LogDir string `json:"log_dir"`
 	Store  struct {
@@ -120,7 +120,7 @@ func (r *reloader) status(f *flags) *status {
 		}
 	}
 	if err := r.store.Err(); err != nil {
-		say(statusCritical, "lines are not stored: %s", oneLine(err))
+		say(statusCritical, "lines are not stored: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 	if last := r.state(); !last.At.IsZero() {
 		s.LastReload = &last
@@ -147,7 +147,7 @@ func (r *reloader) status(f *flags) *status {
 // printStatus asks the running dalogd and prints what it says. The error, where
 // it is not well, carries the exit code only.
 func printStatus(stdout io.Writer, f *flags) error {
-	body, err := ask(f.stateDir(), "status", true)
+	body, err := f.running().Ask("status")
 	if err != nil {
 		return &cli.ExitError{Code: statusCritical, Err: err}
 	}
