@@ -19,7 +19,7 @@ import (
 
 // live are the settings that a reload takes over; all others need a restart.
 var live = []string{
-	"allow", "proxy_from", "zone", "max_connections", "max_connections_per_peer",
+	"allow", "proxy_from", "zone", "max_connections", "max_connections_per_peer", "max_sources", "forget_sources",
 	"tls_cert", "tls_key", "tls_client_ca", "tls_allow_name",
 	"rotate_size", "rotate_every", "keep_count", "keep_age", "keep_bytes", "keep_free", "keep", "route",
 	"open_to", "login_from", "users", "tokens", "rights", "trust_proxy", "proxy_users", "http_name",

@@ -49,8 +49,10 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		err = printStatus(stdout, f)
 	case f.command == "healthcheck":
 		err = healthCheck(ctx, f)
-	case f.command == "sources":
+	case f.command == "sources list":
 		err = printSources(stdout, f)
+	case f.command == "sources forget":
+		err = forgetSources(stdout, f)
 	case f.command == "inspect":
 		err = inspect(stdout, f)
 	case f.command == "password":
@@ -156,6 +158,7 @@ func serve(ctx context.Context, f *flags, env cli.Environment, r *reloader) erro
 			"reopen":  func(context.Context, []string) ([]byte, error) { return nil, r.reload(ctx) },
 			"status":  func(context.Context, []string) ([]byte, error) { return json.Marshal(r.status(f)) },
 			"sources": func(context.Context, []string) ([]byte, error) { return writeSources(receiver, store) },
+			"forget":  func(ctx context.Context, words []string) ([]byte, error) { return forget(ctx, receiver, words) },
 		})
 		if err != nil {
 			log.Warn("dalogd reopen (a HUP signal does the same) and dalogd sources do not work", "err", err)

@@ -137,6 +137,9 @@ func (r *reloader) status(f *flags) *status {
 	if rs.KernelDrops > 0 {
 		say(statusWarning, "the kernel dropped %d datagrams because they came too fast", rs.KernelDrops)
 	}
+	if d := rs.Dalog; d.Sources >= d.SourceLimit {
+		say(statusWarning, "there are %d files of dalogfwd, as many as may be: new ones wait at their senders (--max-sources; dalogd sources forget)", d.Sources)
+	}
 	if st.Overflow+st.Diverted > 0 {
 		say(statusWarning, "%d messages and %d bytes went to overflow.log", st.Overflow, st.Diverted)
 	}
