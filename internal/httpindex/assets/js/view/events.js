@@ -44,6 +44,8 @@ export class Grouper {
     const key = writer(line);
     const latest = this.#latest.get(key);
     const text = bare(line);
+    // A page that is read once more begins with lines that an event has already.
+    if (latest && line.offset <= latest.event.lines[latest.event.lines.length - 1].offset) return { event: latest.event, isNew: false };
     if (latest && latest.event.lines.length < most) {
       const event = latest.event;
       const has = event.from >= 0;
@@ -70,11 +72,40 @@ export class Grouper {
     return { event, isNew: true };
   }
 
+  /** Goes on behind these events. @param {Iterable<Event>} events in file order */
+  resume(events) {
+    this.#latest.clear();
+    for (const event of events) this.#latest.set(writer(event.lines[0]), { event, open: event.from >= 0 && !event.last });
+  }
+
   /** @param {Event} event @param {Line} line */
   #take(event, line) {
     event.lines.push(line);
     return { event, isNew: false };
   }
+}
+
+/**
+ * How many of the first lines hold all those that go on with an event whose
+ * beginning is not among them.
+ *
+ * @param {Line[]} lines
+ */
+export function torn(lines) {
+  /** What is known of each writer: whether its lines go on with something. @type {Map<string, boolean>} */
+  const goesOn = new Map();
+  let n = 0;
+  for (let i = 0; i < lines.length; i++) {
+    const key = writer(lines[i]);
+    const so = goesOn.get(key);
+    if (so === false) continue;
+    const text = bare(lines[i]);
+    const error = lines[i].level === "error" || lines[i].level === "critical";
+    const on = within.test(text) || begins.test(text) || chained.test(text) || (names.test(text) && (so || error));
+    goesOn.set(key, on);
+    if (on) n = i + 1;
+  }
+  return n;
 }
 
 /** Whether a line may be the head of a traceback that follows it. @param {Line} head @param {Line} line */

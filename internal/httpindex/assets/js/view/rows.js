@@ -97,12 +97,12 @@ function body(text, r, el) {
   if (last !== undefined) {
     const n = event.from >= 0 ? event.lines.length - event.from : folded?.lines.length || 0;
     text.append(opener(el, open, plural(n, "line"), "traceback"));
-    appendText(text, head.slice(0, shown), marks, session);
-    if (head) text.append(" ");
     const summary = document.createElement("span");
     summary.className = "last";
     appendText(summary, last.slice(0, shown), find(last, view.marker), null);
     text.append(summary);
+    if (head) text.append("  ");
+    appendText(text, head.slice(0, shown), marks, session);
   } else {
     if (cutOff || line.cut) text.append(opener(el, open, size(line.cut || head.length), "whole line"));
     else if (structure(line.text)) text.append(opener(el, open, "", "fields"));

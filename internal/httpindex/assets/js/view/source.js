@@ -110,6 +110,16 @@ export class Source {
     return { lines, place: String(a.at ?? ""), before, after, more: Boolean(a.more), limited: a.limited || "", scanned: a.scanned || 0, start: a.start || 0, end: a.end || 0 };
   }
 
+  /** A page without its first n lines, which the one before will have. @param {Page} page @param {number} n @returns {Page} */
+  without(page, n) {
+    if (!n) return page;
+    const [left, lines] = [page.lines.slice(0, n), page.lines.slice(n)];
+    if (this.single) return { ...page, lines, before: String(left[n - 1].end), more: true };
+    const places = new Map(page.before.split(",").map((place) => [place.slice(0, place.lastIndexOf("=")), place]));
+    for (const l of left) places.set(l.file, `${l.file}=${l.end}`);
+    return { ...page, lines, before: [...places.values()].join(","), more: true };
+  }
+
   /** One line, whole. @param {Line} line @param {AbortSignal} [signal] @returns {Promise<Line>} */
   async whole(line, signal) {
     const p = new URLSearchParams({ format: "json", from: String(line.offset), limit: "1" });

@@ -4,8 +4,9 @@
 
 import { perFrame } from "../lib/dom.js";
 import { Latest, isAbort } from "../lib/api.js";
-import { Grouper } from "./events.js";
+import { Grouper, torn } from "./events.js";
 import { eventOf, redraw, row } from "./rows.js";
+import { filtered } from "./state.js";
 
 /** @typedef {import("./source.js").Line} Line */
 /** @typedef {import("./source.js").Page} Page */
@@ -102,7 +103,7 @@ export class LogWindow {
       else pages = [await source.page({ ...common, direction: "backward" }, signal)];
       if (signal.aborted) return false;
       this.#reset();
-      const backward = !place.start ? pages[0] : null;
+      const backward = !place.start ? this.#untorn(pages[0]) : null;
       const forward = place.start ? pages[0] : pages[1];
       if (backward) {
         this.head = { ...newEnd(backward.before, !backward.more), scanned: backward.lines.length ? 0 : backward.scanned, note: backward.limited };
@@ -128,6 +129,20 @@ export class LogWindow {
       }
       return false;
     }
+  }
+
+  /**
+   * A page that was read backward may begin in the middle of a traceback. Its
+   * lines are left to the page before, so that they come in one row; but for
+   * one that is longer than half a page.
+   *
+   * @param {Page} page
+   */
+  #untorn(page) {
+    const { source, state } = /** @type {import("./rows.js").View} */ (this.view);
+    if (!page.more || filtered(state)) return page; // a search hands over whole events
+    const n = torn(page.lines.slice(0, page.lines.length / 2));
+    return source.without(page, n);
   }
 
   #reset() {
@@ -193,9 +208,17 @@ export class LogWindow {
       this.lines -= chunk.lines;
       if (where === "forward") {
         this.tail = newEnd(chunk.before);
-        this.#grouper = new Grouper();
+        this.#resume();
       } else this.head = newEnd(chunk.after);
     }
+  }
+
+  /** Lets appended lines go on with the events of the last page. */
+  #resume() {
+    const rows = [.../** @type {Chunk} */ (this.chunks[this.chunks.length - 1]).el.children];
+    for (const el of rows) this.#grown.set(/** @type {import("./events.js").Event} */ (eventOf(el)), /** @type {HTMLElement} */ (el));
+    this.#grouper = new Grouper();
+    this.#grouper.resume(rows.map((el) => /** @type {import("./events.js").Event} */ (eventOf(el))));
   }
 
   /** Reads on where the screen is near an end. */
@@ -235,6 +258,7 @@ export class LogWindow {
       }
       if (signal.aborted || view !== this.view) return;
       const stuck = !page.lines.length && (direction === "forward" ? page.after : page.before) === end.at;
+      if (direction === "backward") page = this.#untorn(page);
       end.at = direction === "forward" ? page.after : page.before;
       end.done = !page.more;
       end.note = page.limited;
