@@ -26,11 +26,11 @@ have() { command -v "$1" >/dev/null 2>&1; }
 apt() { DEBIAN_FRONTEND=noninteractive apt-get -qq -o APT::Sandbox::User=root -o Acquire::Retries=3 "$@"; }
 is_root() { [ "$(id -u)" = 0 ]; }
 
-# run_peer NAME PROGRAM ARGS...: the unpacked program, with the libraries unpacked beside it.
+# run_peer NAME PROGRAM ARGS...: the unpacked program, by its path, with the libraries unpacked beside it.
 run_peer() {
 	local dir=$cache/$1 libs
 	libs=$(find "$dir/usr/lib" "$dir/lib" -maxdepth 3 -name '*.so*' -printf '%h\n' 2>/dev/null | sort -u | paste -sd:)
-	LD_LIBRARY_PATH=$libs "$dir/usr/sbin/$2" "${@:3}"
+	LD_LIBRARY_PATH=$libs "$dir/$2" "${@:3}"
 }
 
 lost() { # lost PEER REASON TESTS
@@ -72,7 +72,7 @@ unpack() {
 
 # daemon NAME PROGRAM VERSION-FLAG TESTS PACKAGES...
 daemon() {
-	local name=$1 program=$2 flag=$3 tests=$4
+	local name=$1 program=usr/sbin/$2 flag=$3 tests=$4
 	shift 4
 	if ! run_peer "$name" "$program" "$flag" >/dev/null 2>&1; then
 		unpack "$name" "$@" || { lost "$name" "$reason" "$tests"; return; }
@@ -80,7 +80,7 @@ daemon() {
 	if version=$(run_peer "$name" "$program" "$flag" 2>&1); then
 		echo "peers: $name: $cache/$name (${version%%$'\n'*})"
 	else
-		lost "$name" "$cache/$name/usr/sbin/$program does not run: ${version%%$'\n'*}" "$tests"
+		lost "$name" "$cache/$name/$program does not run: ${version%%$'\n'*}" "$tests"
 	fi
 }
 
@@ -101,16 +101,15 @@ tool() {
 
 # browser: the packages of Chromium with the fonts its screenshots need.
 browser() {
-	local chromium=$cache/chromium/usr/lib/chromium/chromium libs
-	if [ ! -x "$chromium" ]; then
+	local program=usr/lib/chromium/chromium
+	if [ ! -x "$cache/chromium/$program" ]; then
 		unpack chromium chromium chromium-common fonts-dejavu-core fonts-noto-core fonts-noto-mono fonts-liberation ||
 			{ lost chromium "$reason" "the pages in a browser"; return; }
 	fi
-	libs=$(find "$cache/chromium/usr/lib" -maxdepth 3 -name '*.so*' -printf '%h\n' | sort -u | paste -sd:)
-	if version=$(LD_LIBRARY_PATH=$libs "$chromium" --version 2>&1); then
-		echo "peers: chromium: $chromium (${version%%$'\n'*})"
+	if version=$(run_peer chromium "$program" --version 2>&1); then
+		echo "peers: chromium: $cache/chromium/$program (${version%%$'\n'*})"
 	else
-		lost chromium "$chromium does not run: ${version%%$'\n'*}" "the pages in a browser"
+		lost chromium "$cache/chromium/$program does not run: ${version%%$'\n'*}" "the pages in a browser"
 	fi
 }
 

@@ -9,6 +9,8 @@
  * @property {Line[]} lines
  * @property {number} from index in lines where the traceback begins; -1 = there is none
  * @property {string} last the line that says what went wrong
+ * @property {boolean} [partial] a filter has left some of its lines out
+ * @property {string} [note] why they are still missing
  */
 
 const begins = /^(?:\s*[+|] ?\s*)*(?:Exception Group )?Traceback \(most recent call last\):\s*$/;
@@ -33,7 +35,7 @@ const mostWriters = 500; // that are told apart at one time
  * Puts lines that come in file order into events.
  */
 export class Grouper {
-  /** @type {Map<string, {event: Event, open: boolean}>} */
+  /** open: the exception has not come yet; chained: it is said that another traceback follows. @type {Map<string, {event: Event, open: boolean, chained: boolean}>} */
   #latest = new Map();
 
   /**
@@ -52,10 +54,11 @@ export class Grouper {
       if (has && latest.open && (within.test(text) || begins.test(text))) return this.#take(event, line);
       if (has && latest.open && names.test(text)) {
         event.last = text;
-        latest.open = false;
+        latest.open = latest.chained = false;
         return this.#take(event, line);
       }
-      if (has && !latest.open && (chained.test(text) || text.trim() === "" || begins.test(text))) {
+      if (has && !latest.open && (chained.test(text) || text.trim() === "" || (latest.chained && begins.test(text)))) {
+        latest.chained ||= chained.test(text);
         latest.open = begins.test(text);
         return this.#take(event, line);
       }
@@ -68,14 +71,18 @@ export class Grouper {
     const starts = begins.test(text);
     const event = { lines: [line], from: starts ? 0 : -1, last: "" };
     if (this.#latest.size >= mostWriters) this.#latest.clear();
-    this.#latest.set(key, { event, open: starts });
+    this.#latest.set(key, { event, open: starts, chained: false });
     return { event, isNew: true };
   }
 
   /** Goes on behind these events. @param {Iterable<Event>} events in file order */
   resume(events) {
     this.#latest.clear();
-    for (const event of events) this.#latest.set(writer(event.lines[0]), { event, open: event.from >= 0 && !event.last });
+    for (const event of events) {
+      const last = bare(event.lines[event.lines.length - 1]);
+      const open = event.from >= 0 && (!event.last || within.test(last) || begins.test(last));
+      this.#latest.set(writer(event.lines[0]), { event, open, chained: event.from >= 0 && event.lines.slice(-3).some((l) => chained.test(bare(l))) });
+    }
   }
 
   /** @param {Event} event @param {Line} line */
@@ -83,6 +90,13 @@ export class Grouper {
     event.lines.push(line);
     return { event, isNew: false };
   }
+}
+
+/** The event among lines that has the one at this offset. @param {Line[]} lines @param {number} offset */
+export function eventAt(lines, offset) {
+  const grouper = new Grouper();
+  const events = new Set(lines.map((line) => grouper.push(line).event));
+  return [...events].find((e) => e.lines.some((l) => l.offset === offset));
 }
 
 /**

@@ -126,6 +126,12 @@ export class Source {
     return (await getJSON(filePath(line.file), p, signal)).lines[0];
   }
 
+  /** The lines of the event of a line, whatever the filters leave of it. @param {Line} line @returns {Promise<Line[]>} */
+  async event(line) {
+    const p = new URLSearchParams({ format: "json", from: String(line.offset), limit: "1", events: "1", cut: String(cut) });
+    return (await getJSON(filePath(line.file), p)).lines;
+  }
+
   /** The stream of what comes behind position. @param {string} position */
   followURL(position) {
     const p = this.params();

@@ -174,13 +174,14 @@ export class LogWindow {
     this.lines += chunk.lines;
   }
 
-  /** @param {Line[]} lines @param {Grouper} grouper @param {HTMLElement} el */
-  #rows(lines, grouper, el) {
+  /** @param {Line[]} lines @param {Grouper} grouper @param {HTMLElement} el @param {boolean} [partial] there may be more to their events */
+  #rows(lines, grouper, el, partial = false) {
     const view = /** @type {import("./rows.js").View} */ (this.view);
     const grown = new Set();
     for (const line of lines) {
       if (!this.#programs.has(line.program) && line.program) this.#seeProgram(line.program);
       const { event, isNew } = grouper.push(line);
+      if (partial) event.partial = true;
       if (isNew) {
         const li = row(event, view);
         this.#grown.set(event, li);
@@ -309,7 +310,7 @@ export class LogWindow {
       chunk = { el, before: this.tail.at, after, lines: 0 };
       this.chunks.push(chunk);
     }
-    this.#rows(lines, this.#grouper, chunk.el);
+    this.#rows(lines, this.#grouper, chunk.el, filtered(/** @type {import("./rows.js").View} */ (this.view).state));
     chunk.lines += lines.length;
     chunk.after = after;
     this.lines += lines.length;
