@@ -50,6 +50,7 @@ type flags struct {
 	ReadyFile string     `group:"Reading" placeholder:"FILE" default:"/var/run/docassemble/ready" help:"The health check with ready=1 fails until this file exists. 'none': always ready."`
 
 	httpFlags
+	searchFlags
 
 	cli.Base
 
@@ -152,7 +153,7 @@ func (f *flags) check() error {
 	case f.MaxMessage < 1<<10 || f.MaxMessage > 64<<20:
 		return fmt.Errorf("--max-message must be from 1KiB to 64MiB")
 	}
-	return cmp.Or(f.checkHTTP(), f.keepFlags.check())
+	return cmp.Or(f.checkHTTP(), f.keepFlags.check(), f.searchFlags.check())
 }
 
 func (f *flags) syslogEndpoints(activated bool) []syslogsrv.Endpoint {

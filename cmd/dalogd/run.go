@@ -121,7 +121,7 @@ func serve(ctx context.Context, f *flags, env cli.Environment, r *reloader) erro
 		Logs: store, Guard: r.guard, Alive: store.Err, ReadyFile: f.readyFile(),
 		Metrics:  promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
 		Hostname: hostname(), Logger: log,
-		Intake: intake(receiver, store, f.LogDir),
+		Intake: intake(receiver, store, f.LogDir), Limits: f.limits(),
 	})
 	server := httpindex.NewServer(pages, log)
 	if r.certs != nil {

@@ -37,6 +37,7 @@ type Store struct {
 	parts     *parts
 	keeper    *keeper
 	summaries summaries
+	scanners  chan struct{} // has a token for each block that is looked through: Config.SearchCores at most
 	count     counters
 	listed    atomic.Pointer[listed] // the last list; nil = there was none
 
