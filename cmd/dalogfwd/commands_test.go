@@ -69,10 +69,10 @@ func TestStatus(t *testing.T) {
 	}
 	code, _, stderr := ask()
 	assert.Equal(t, 2, code)
-	assert.Contains(t, stderr, "no dalogfwd is running")
+	assert.Contains(t, stderr, "no dalogfwd answers in "+state)
 	code, _, stderr = runHere(t.Context(), nil, "status", "--state-dir", filepath.Join(state, "missing"))
 	assert.Equal(t, 2, code)
-	assert.Contains(t, stderr, "no dalogfwd is running")
+	assert.Contains(t, stderr, "no dalogfwd answers in "+state)
 
 	path := filepath.Join(dir, "app.log")
 	require.NoError(t, os.WriteFile(path, []byte("a\nb\nunfinished"), 0o600))

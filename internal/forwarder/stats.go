@@ -43,7 +43,7 @@ type counters struct {
 
 // Stats may be called at any time.
 func (f *Forwarder) Stats() Stats {
-	c, files := &f.counters, f.tailer.Stats()
+	c, files := f.counters, f.tailer.Stats()
 	s := Stats{
 		Lines: c.lines.Load(), Blank: c.blank.Load(), Cut: c.cut.Load(), Messages: c.messages.Load(),
 		Bytes: c.bytes.Load(), Delivered: c.delivered.Load(), Resent: c.resent.Load(),

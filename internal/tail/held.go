@@ -38,3 +38,29 @@ func (t *Tailer) limitHeld() {
 		})
 	}
 }
+
+// Held gives how many bytes of files that have no name any more are not confirmed,
+// as it is at this moment: once they are closed nobody can open them again. It may
+// be called at any time before Close.
+func (t *Tailer) Held() (bytes int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, s := range t.sources {
+		if s.ended {
+			continue
+		}
+		st, err := lookFile(s.file)
+		if err != nil {
+			continue
+		}
+		named := st.links > 0
+		if s.pack != nil {
+			packed, err := lookFile(s.pack)
+			named = err != nil || packed.links > 0
+		}
+		if !named {
+			bytes += max(0, st.size-s.confirmed.Offset)
+		}
+	}
+	return bytes
+}
