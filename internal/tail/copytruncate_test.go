@@ -320,3 +320,23 @@ func TestCopyTruncate(t *testing.T) {
 		})
 	}
 }
+
+// The copy is between two names while it is looked for: it is looked for again, and
+// nothing is taken for lost.
+func TestCopyBetweenTwoNames(t *testing.T) {
+	t.Parallel()
+	r := tempRig(t, Config{}, "app.log")
+	r.append("app.log", "a\n")
+	r.look()
+	r.append("app.log", "b\n")
+	r.copy("app.log", "app.log.1")
+	r.truncate("app.log")
+	r.append("app.log", "c\n")
+	r.rename("app.log.1", "away") // as if the folder had been read just then
+	r.step(time.Second)
+	r.read()
+	r.step(time.Second)
+	r.rename("away", "app.log.1")
+	r.look()
+	r.want("a", "b", "c")
+}
