@@ -30,9 +30,9 @@ func NewPacker() *Packer {
 }
 
 // AppendBody appends lines to dst, packed where that makes them smaller. Fast says
-// that time matters more than bytes: then every other body is packed by S2, which
-// takes a third of zstd's time. Both in turn are smaller than S2's better encoder
-// makes them, in the same time.
+// that time matters more than bytes: then two of three bodies are packed by S2,
+// which takes a third of zstd's time. Together they are smaller than S2's better
+// encoder makes them, in the same time.
 func (p *Packer) AppendBody(dst, lines []byte, fast bool) (out []byte, encoding Encoding) {
 	if len(lines) < minPacked {
 		return append(dst, lines...), Plain
@@ -41,7 +41,7 @@ func (p *Packer) AppendBody(dst, lines []byte, fast bool) (out []byte, encoding 
 	if fast {
 		p.fast++
 	}
-	if fast && p.fast%2 == 0 {
+	if fast && p.fast%3 != 0 {
 		dst = slices.Grow(dst, s2.MaxEncodedLen(len(lines)))
 		dst, encoding = dst[:start+len(s2.Encode(dst[start:cap(dst)], lines))], S2
 	} else {
