@@ -79,7 +79,7 @@ bench-forward: build peers ## dalogfwd beside rsyslog and syslog-ng: CPU and byt
 	$(GO) run ./bench/forward $(ARGS)
 
 # Needs nginx installed. Arguments in ARGS, for instance ARGS='-rounds 3'.
-bench-serve: build ## dalogd beside nginx: the list of files, a large download, archives
+bench-serve: build peers ## dalogd beside nginx: the list of files, a large download, archives
 	$(GO) run ./bench/serve $(ARGS)
 
 # Arguments in ARGS, for instance ARGS='-plain 256 -history 1024 -rounds 3'.
