@@ -15,7 +15,7 @@ const (
 
 // eventBack are how many lines before a line are looked at for its event's first
 // one: more, if that is not sure yet.
-var eventBack = [...]int{40, 300, 2000}
+var eventBack = [...]int{8, 60, 400, 2000}
 
 // eventRule tells which lines go on with the event of the line before them.
 type eventRule struct {

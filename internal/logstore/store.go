@@ -70,6 +70,7 @@ type Store struct {
 	filesHeld   atomic.Pointer[error] // why files are
 
 	overflowAlarm alarm
+	claimed       atomic.Bool // the next checkpoint tells of it, though nothing was written
 }
 
 // ID is the Store's own: it stays as long as the positions of sources do, and a

@@ -15,7 +15,7 @@ const (
 	// handed over and is not committed.
 	settleTime = 5 * time.Second
 	// maxSessionClaims is how many sources one session may claim, maxClaims how
-	// many are known of all.
+	// many are known of all: or twice Rules.MaxSources, if that is more.
 	maxSessionClaims = 10_000
 	maxClaims        = 200_000
 )
@@ -62,6 +62,7 @@ type agent struct {
 type claim struct {
 	key  delivery.SourceKey
 	path string
+	at   time.Time   // when it was claimed
 	lost atomic.Bool // to another session
 
 	// Of the connection's goroutine: where the source goes on.
@@ -137,7 +138,7 @@ func (c *claims) enter(a *agent, timeout <-chan time.Time) (replaced [16]byte, o
 // claim gives a the source, after what another session has handed over of it is
 // committed; false if that takes too long: nobody has it then.
 func (c *claims) claim(a *agent, key delivery.SourceKey, path string, timeout <-chan time.Time) (*claim, bool) {
-	n := &claim{key: key, path: path, holder: a, host: a.host, addr: a.peer.Name}
+	n := &claim{key: key, path: path, at: time.Now(), holder: a, host: a.host, addr: a.peer.Name}
 	c.mu.Lock()
 	old := c.sources[key]
 	c.sources[key] = n
@@ -157,11 +158,12 @@ func (c *claims) claim(a *agent, key delivery.SourceKey, path string, timeout <-
 	return n, true
 }
 
-// full tells whether there is no room for n more claims.
-func (c *claims) full(n int) bool {
+// full tells whether there is no room for n more claims where so many sources may
+// be stored.
+func (c *claims) full(n, sources int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.sources)+n > maxClaims
+	return len(c.sources)+n > max(maxClaims, 2*sources)
 }
 
 // leave ends a session. Who reads the list still finds what it had claimed, where
