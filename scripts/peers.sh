@@ -3,14 +3,14 @@
 # each: where it is, or what is missing and which tests that leaves out.
 #
 #   syslog-ng, rsyslog,   fetched and unpacked below $DALOG_CACHE/peers (default
-#   logrotate             .cache/peers in the checkout); nothing of them is
-#                         installed or started on the system
+#   logrotate, chromium   .cache/peers in the checkout); nothing of them is
+#   with fonts            installed or started on the system
 #   python3, curl, logger, openssl, strace, zstd, mkfs.ext4, mkfs.xfs
 #                         installed by apt when missing and run as root
 #
-# With the argument "browser" it brings instead what `make browser` needs:
+# With the argument "browser" it brings instead what `make browser` needs: chromium
+# and
 #
-#   chromium, fonts       fetched and unpacked below $DALOG_CACHE/peers/chromium
 #   axe-core              from the npm registry, by npm, into $DALOG_CACHE/peers/axe-core
 #
 # Needs Debian or a relative of it; elsewhere the tests use what is installed.
@@ -26,11 +26,11 @@ have() { command -v "$1" >/dev/null 2>&1; }
 apt() { DEBIAN_FRONTEND=noninteractive apt-get -qq -o APT::Sandbox::User=root -o Acquire::Retries=3 "$@"; }
 is_root() { [ "$(id -u)" = 0 ]; }
 
-# run_peer NAME PROGRAM ARGS...: the unpacked program, with the libraries unpacked beside it.
+# run_peer NAME PROGRAM ARGS...: the unpacked program, by its path, with the libraries unpacked beside it.
 run_peer() {
 	local dir=$cache/$1 libs
 	libs=$(find "$dir/usr/lib" "$dir/lib" -maxdepth 3 -name '*.so*' -printf '%h\n' 2>/dev/null | sort -u | paste -sd:)
-	LD_LIBRARY_PATH=$libs "$dir/usr/sbin/$2" "${@:3}"
+	LD_LIBRARY_PATH=$libs "$dir/$2" "${@:3}"
 }
 
 lost() { # lost PEER REASON TESTS
@@ -72,7 +72,7 @@ unpack() {
 
 # daemon NAME PROGRAM VERSION-FLAG TESTS PACKAGES...
 daemon() {
-	local name=$1 program=$2 flag=$3 tests=$4
+	local name=$1 program=usr/sbin/$2 flag=$3 tests=$4
 	shift 4
 	if ! run_peer "$name" "$program" "$flag" >/dev/null 2>&1; then
 		unpack "$name" "$@" || { lost "$name" "$reason" "$tests"; return; }
@@ -80,7 +80,7 @@ daemon() {
 	if version=$(run_peer "$name" "$program" "$flag" 2>&1); then
 		echo "peers: $name: $cache/$name (${version%%$'\n'*})"
 	else
-		lost "$name" "$cache/$name/usr/sbin/$program does not run: ${version%%$'\n'*}" "$tests"
+		lost "$name" "$cache/$name/$program does not run: ${version%%$'\n'*}" "$tests"
 	fi
 }
 
@@ -101,16 +101,15 @@ tool() {
 
 # browser: the packages of Chromium with the fonts its screenshots need.
 browser() {
-	local chromium=$cache/chromium/usr/lib/chromium/chromium libs
-	if [ ! -x "$chromium" ]; then
+	local program=usr/lib/chromium/chromium
+	if [ ! -x "$cache/chromium/$program" ]; then
 		unpack chromium chromium chromium-common fonts-dejavu-core fonts-noto-core fonts-noto-mono fonts-liberation ||
-			{ lost chromium "$reason" "everything in a browser"; return; }
+			{ lost chromium "$reason" "the pages in a browser"; return; }
 	fi
-	libs=$(find "$cache/chromium/usr/lib" -maxdepth 3 -name '*.so*' -printf '%h\n' | sort -u | paste -sd:)
-	if version=$(LD_LIBRARY_PATH=$libs "$chromium" --version 2>&1); then
-		echo "peers: chromium: $chromium (${version%%$'\n'*})"
+	if version=$(run_peer chromium "$program" --version 2>&1); then
+		echo "peers: chromium: $cache/chromium/$program (${version%%$'\n'*})"
 	else
-		lost chromium "$chromium does not run: ${version%%$'\n'*}" "everything in a browser"
+		lost chromium "$cache/chromium/$program does not run: ${version%%$'\n'*}" "the pages in a browser"
 	fi
 }
 
@@ -136,6 +135,7 @@ if [ "${1:-}" = browser ]; then
 fi
 daemon syslog-ng syslog-ng --version "interop with syslog-ng, byte equality, forwarding to syslog-ng" syslog-ng-core
 daemon rsyslog rsyslogd -v "interop with rsyslog" rsyslog rsyslog-relp
+browser
 tool logger bsdutils "interop with util-linux logger"
 tool python3 python3 "interop with Python's SysLogHandler, the Logs page"
 tool curl curl "reading with curl"

@@ -2,12 +2,15 @@ package main
 
 import (
 	"bufio"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 )
 
@@ -95,15 +98,31 @@ func (w *writer) file(path string, size int64, program string) (err error) {
 func (w *writer) next(program string) {
 	r := w.random
 	w.at = w.at.Add(time.Duration(r.Int64N(int64(2 * w.step))))
-	uid := w.needle
-	if w.needle = ""; uid == "" {
-		uid = fmt.Sprintf("%016x%016x", r.Uint64(), r.Uint64())
+	line := w.at.AppendFormat(w.line[:0], "2006-01-02T15:04:05.000000-07:00")
+	number := func(before string, n int) {
+		line = strconv.AppendInt(append(line, before...), int64(r.IntN(n)), 10)
 	}
-	w.line = w.at.AppendFormat(w.line[:0], "2006-01-02T15:04:05.000000-07:00")
-	w.line = fmt.Appendf(w.line, " web%d %s: %s: ip=10.0.%d.%d i=docassemble.demo:data/questions/q%d.yml uid=%s user=user%d@example.org ",
-		r.IntN(4), program, program, r.IntN(256), r.IntN(256), r.IntN(50), uid, r.IntN(500))
+	number(" web", 4)
+	line = append(append(append(append(append(line, ' '), program...), ": "...), program...), ": "...)
+	number("ip=10.0.", 256)
+	number(".", 256)
+	number(" i=docassemble.demo:data/questions/q", 50)
+	line = append(line, ".yml uid="...)
+	if uid := w.needle; uid != "" {
+		line = append(line, uid...)
+		w.needle = ""
+	} else {
+		var b [16]byte
+		binary.LittleEndian.PutUint64(b[:], r.Uint64())
+		binary.LittleEndian.PutUint64(b[8:], r.Uint64())
+		line = hex.AppendEncode(line, b[:])
+	}
+	number(" user=user", 500)
+	line = append(line, "@example.org "...)
 	if r.IntN(500) == 0 {
-		w.line = append(w.line, "ERROR: something went wrong, "...)
+		line = append(line, "ERROR: something went wrong, "...)
 	}
-	w.line = fmt.Appendf(w.line, "answered question %d in %d ms\n", r.IntN(1000), r.IntN(3000))
+	number("answered question ", 1000)
+	number(" in ", 3000)
+	w.line = append(line, " ms\n"...)
 }

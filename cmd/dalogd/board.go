@@ -1,8 +1,6 @@
 package main
 
 import (
-	"time"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/dalog-project/dalog/internal/httpindex"
@@ -24,9 +22,7 @@ func intake(receiver *syslogsrv.Server, store *logstore.Store, logDir string) fu
 				in.Refused[reason.String()] = n
 			}
 		}
-		for _, s := range store.Sources() {
-			in.Sources = append(in.Sources, httpindex.SourceState{Peer: s.Peer, ID: s.ID.String(), Offset: s.Offset, Seen: time.Unix(s.Seen, 0)})
-		}
+		in.Sources = listSources(receiver, store)
 		if files, err := store.List(); err == nil {
 			for _, f := range files {
 				if f.PartOf == "" {

@@ -10,41 +10,26 @@ import (
 	"time"
 
 	"github.com/dalog-project/dalog/internal/delivery"
+	"github.com/dalog-project/dalog/internal/httpindex"
 	"github.com/dalog-project/dalog/internal/logstore"
 	"github.com/dalog-project/dalog/internal/syslogsrv"
 )
 
-// sourceLine is one source in the answer to "sources". Names are API.
-type sourceLine struct {
-	Peer string `json:"peer"` // name in its certificate; empty without one
-	Addr string `json:"addr"` // of the sender
-	Host string `json:"host"`
-	Path string `json:"path"` // at the sender
-	// Source is the beginning of the source's id: who knows all of it may send for
-	// it.
-	Source    string    `json:"source"`
-	First     int64     `json:"first"`         // offset of the first byte that is stored
-	Committed int64     `json:"committed"`     // offset behind the last one
-	Skipped   int64     `json:"skipped_bytes"` // between the two, left out by the sender on purpose
-	LastSeen  time.Time `json:"last_seen"`     // the last batch
-	Connected bool      `json:"connected"`
-}
-
 // listSources joins what the store has and what the senders said of it.
-func listSources(receiver *syslogsrv.Server, store *logstore.Store) []sourceLine {
+func listSources(receiver *syslogsrv.Server, store *logstore.Store) []httpindex.SourceState {
 	said := map[delivery.SourceKey]syslogsrv.SourceInfo{}
 	for _, s := range receiver.Sources() {
 		said[s.Key] = s
 	}
-	lines := []sourceLine{}
+	lines := []httpindex.SourceState{}
 	for _, s := range store.Sources() {
 		info := said[s.SourceKey]
-		lines = append(lines, sourceLine{
+		lines = append(lines, httpindex.SourceState{
 			Peer: s.Peer, Addr: info.Addr, Host: info.Host, Path: info.Path, Source: s.ID.String()[:8],
 			First: s.First, Committed: s.Offset, Skipped: s.Skipped, LastSeen: time.Unix(s.Seen, 0).UTC(), Connected: info.Live,
 		})
 	}
-	slices.SortStableFunc(lines, func(a, b sourceLine) int {
+	slices.SortStableFunc(lines, func(a, b httpindex.SourceState) int {
 		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Path, b.Path), a.LastSeen.Compare(b.LastSeen))
 	})
 	return lines
@@ -60,7 +45,7 @@ func printSources(stdout io.Writer, f *flags) error {
 		_, err := stdout.Write(answer)
 		return err
 	}
-	var lines []sourceLine
+	var lines []httpindex.SourceState
 	if err := json.Unmarshal(answer, &lines); err != nil {
 		return fmt.Errorf("answer of dalogd: %w", err)
 	}

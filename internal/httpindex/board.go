@@ -16,14 +16,26 @@ type Intake struct {
 	Disk    Disk
 }
 
-// SourceState is a file on an app server whose delivery is confirmed: all of it
-// up to Offset is here.
+// SourceState is a file on an app server whose delivery is confirmed: its bytes
+// from First to Committed are here, but for those that were skipped. The names
+// are API.
 type SourceState struct {
-	Peer   string    `json:"peer"`
-	ID     string    `json:"id"`
-	Offset int64     `json:"offset"`
-	Seen   time.Time `json:"seen"` // of the last batch
+	Peer string `json:"peer"` // name in its certificate; empty without one
+	Addr string `json:"addr"` // of the sender
+	Host string `json:"host"` // with Path empty for a source that was not seen since dalogd started
+	Path string `json:"path"` // at the sender
+	// Source is the beginning of the source's id: who knows all of it may send for
+	// it.
+	Source    string    `json:"source"`
+	First     int64     `json:"first"`         // offset of the first byte that is stored
+	Committed int64     `json:"committed"`     // offset behind the last one
+	Skipped   int64     `json:"skipped_bytes"` // between the two, left out by the sender on purpose
+	LastSeen  time.Time `json:"last_seen"`     // the last batch
+	Connected bool      `json:"connected"`
 }
+
+// maxSources is how many sources the board has at most.
+const maxSources = 1000
 
 // Disk is the room where the log files are, in bytes.
 type Disk struct {
@@ -36,8 +48,9 @@ type Disk struct {
 // boardAnswer is the JSON of the board.
 type boardAnswer struct {
 	Hosts   []writerState     `json:"hosts"`
-	Limited string            `json:"limited"` // "time" where not everything new was looked at yet
-	Sources []SourceState     `json:"sources,omitempty"`
+	Limited string            `json:"limited"`           // "time" where not everything new was looked at yet
+	Sources []SourceState     `json:"sources,omitempty"` // those with bytes missing first, then the latest
+	Number  int               `json:"sources_total,omitempty"`
 	Refused map[string]uint64 `json:"refused,omitempty"`
 	Dropped *uint64           `json:"dropped,omitempty"`
 	Disk    *Disk             `json:"disk,omitempty"`
@@ -90,7 +103,10 @@ func (h *Handler) board(w http.ResponseWriter, r *http.Request) int {
 	if h.cfg.Intake != nil && h.reader(r).MayAll() {
 		in := h.cfg.Intake()
 		answer.Refused, answer.Dropped, answer.Disk = in.Refused, &in.Dropped, &in.Disk
-		answer.Sources = in.Sources
+		slices.SortStableFunc(in.Sources, func(a, b SourceState) int {
+			return cmp.Or(cmp.Compare(b.Skipped, a.Skipped), b.LastSeen.Compare(a.LastSeen))
+		})
+		answer.Sources, answer.Number = in.Sources[:min(len(in.Sources), maxSources)], len(in.Sources)
 	}
 	body, err := json.Marshal(answer)
 	if err != nil {

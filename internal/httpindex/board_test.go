@@ -26,7 +26,10 @@ func TestBoard(t *testing.T) {
 	intake := func() Intake {
 		return Intake{
 			Refused: map[string]uint64{"address": 3}, Dropped: 2, Disk: Disk{Free: 5, Total: 10, Files: 1},
-			Sources: []SourceState{{Peer: "web1", ID: "00ff", Offset: 9, Seen: now}},
+			Sources: []SourceState{
+				{Host: "web1", Path: "/a.log", Source: "00ff", Committed: 9, LastSeen: now},
+				{Host: "web2", Path: "/b.log", Source: "11ee", First: 3, Committed: 90, Skipped: 7, LastSeen: now.Add(-time.Hour)},
+			},
 		}
 	}
 	for name, cfg := range map[string]Config{"all": {Logs: store, Intake: intake}, "no counters": {Logs: store}} {
@@ -48,7 +51,9 @@ func TestBoard(t *testing.T) {
 			require.EqualValues(t, 2, *a.Dropped)
 			require.EqualValues(t, 3, a.Refused["address"])
 			require.EqualValues(t, 5, a.Disk.Free)
-			require.Equal(t, "00ff", a.Sources[0].ID)
+			require.Equal(t, 2, a.Number)
+			require.Equal(t, []string{"11ee", "00ff"}, []string{a.Sources[0].Source, a.Sources[1].Source}, "what is missing comes first")
+			require.EqualValues(t, 7, a.Sources[0].Skipped)
 		} else {
 			require.Nil(t, a.Disk)
 			require.Nil(t, a.Dropped)

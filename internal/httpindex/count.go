@@ -10,7 +10,7 @@ import (
 // count answers with how many hits there are in all texts.
 func (h *Handler) count(w http.ResponseWriter, r *http.Request, texts []*logstore.Text, q search) int {
 	var sum logstore.Result
-	q.Before, q.After = 0, 0
+	q.Before, q.After, q.Query.Count = 0, 0, true
 	limit := q.Limit
 	for _, t := range texts {
 		res, err := t.Scan(r.Context(), q.Query, func(*logstore.Found) error { return nil })

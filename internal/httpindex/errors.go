@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"net/http"
+	"net/url"
 	"slices"
 	"time"
 
@@ -44,43 +45,22 @@ type errorGroups struct {
 
 // errors answers GET /errors: tracebacks and error lines by what they say.
 func (h *Handler) errors(w http.ResponseWriter, r *http.Request) int {
-	values, err := parseQuery(r, errorsNames...)
-	if err != nil {
-		return failAs(w, true, http.StatusBadRequest, err.Error())
-	}
-	now := time.Now()
-	q, err := parseFilters(values, now)
-	if err != nil {
-		return failAs(w, true, http.StatusBadRequest, err.Error())
-	}
-	if !values.Has("level") {
-		q.Level = logstore.LevelError
-	}
-	names, err := parseNames(values, "file")
-	if err != nil {
-		return failAs(w, true, http.StatusBadRequest, err.Error())
-	}
-	done, err := h.admit(r.Context())
-	if err != nil {
-		return h.busy(w, true)
-	}
-	defer done()
-	texts, err := h.openTexts(r, names)
-	if err != nil {
-		return h.notOpenedAny(w, true, err)
-	}
-	defer closeTexts(texts)
-	h.bound(&q, now)
-
-	g, err := groupErrors(r.Context(), texts, q, now)
-	switch {
-	case r.Context().Err() != nil:
-		return h.cutOff(w, r, "several", r.Context().Err())
-	case err != nil:
-		return h.notOpenedAny(w, true, err)
-	}
-	w.Header().Set("Cache-Control", "no-cache")
-	return reply(w, http.StatusOK, jsonType, g.appendJSON(nil, q.Zone))
+	return h.overview(w, r, overview{
+		names: errorsNames,
+		refine: func(values url.Values, q *logstore.Query) error {
+			if !values.Has("level") {
+				q.Level = logstore.LevelError
+			}
+			return nil
+		},
+		look: func(ctx context.Context, texts []*logstore.Text, q logstore.Query, now time.Time) ([]byte, error) {
+			g, err := groupErrors(ctx, texts, q, now)
+			if err != nil {
+				return nil, err
+			}
+			return g.appendJSON(nil, q.Zone), nil
+		},
+	})
 }
 
 // groupErrors looks through the texts for events that q wants.

@@ -24,7 +24,7 @@ const (
 // Parameters of a page that shows lines, and of a file.
 var (
 	showNames = []string{"n", "limit", "direction", "context", "before", "after", "events", "format", "cut", "count"}
-	fileNames = slices.Concat([]string{"n", "download"}, showNames[1:], []string{"from", "to", "follow"}, filterNames)
+	fileNames = slices.Concat([]string{"n", "download"}, showNames[1:], []string{"from", "to", "at", "follow"}, filterNames)
 )
 
 // A search is what lines are asked for and how they are shown.
@@ -113,11 +113,20 @@ func (h *Handler) find(w http.ResponseWriter, r *http.Request, name string, valu
 	if err != nil {
 		return failAs(w, json, http.StatusBadRequest, err.Error())
 	}
+	at, err := parseAt(values, "from", &q.Query, now)
+	if err != nil {
+		return failAs(w, json, http.StatusBadRequest, err.Error())
+	}
 	t, err := h.logs(r).OpenText(name)
 	if err != nil {
 		return h.notOpened(w, r, name, err)
 	}
 	defer t.Close()
+	if !at.IsZero() {
+		if from, err = t.Seek(at, q.Zone, now); err != nil {
+			return h.unreadable(w, name, err)
+		}
+	}
 	if status := rangeError(w, json, t, from, to); status != 0 {
 		return status
 	}
@@ -148,7 +157,11 @@ func (h *Handler) find(w http.ResponseWriter, r *http.Request, name string, valu
 		_ = out.append(func(buf []byte) []byte {
 			buf = append(buf, `{"file":`...)
 			buf = appendJSONString(buf, name)
-			return fmt.Appendf(buf, `,"start":%d,"end":%d,"lines":[`, t.Start(), t.End())
+			buf = fmt.Appendf(buf, `,"start":%d,"end":%d`, t.Start(), t.End())
+			if !at.IsZero() {
+				buf = fmt.Appendf(buf, `,"at":%d`, from)
+			}
+			return append(buf, `,"lines":[`...)
 		})
 	}
 	first, last := int64(-1), int64(-1)
@@ -190,6 +203,21 @@ func (h *Handler) find(w http.ResponseWriter, r *http.Request, name string, valu
 		h.metrics.incomplete.Inc()
 	}
 	return http.StatusOK
+}
+
+// parseAt reads at=, a time to begin at; zero where there is none. other is the
+// parameter that says where to begin otherwise.
+func parseAt(values url.Values, other string, q *logstore.Query, now time.Time) (at time.Time, err error) {
+	if !values.Has("at") {
+		return at, nil
+	}
+	if values.Has(other) {
+		return at, fmt.Errorf("at= and %s= both say where to begin: give one", other)
+	}
+	if at, err = parseWhen(values.Get("at"), q.Zone, now); err != nil {
+		return at, fmt.Errorf("at=%s: %w", quote(values.Get("at")), err)
+	}
+	return at, nil
 }
 
 // setRange sets the offsets that are asked for, -1 where they are not, and

@@ -66,7 +66,7 @@ type followed struct {
 }
 
 // followNot are parameters that do not go with follow=1.
-var followNot = []string{"to", "direction", "context", "before", "after", "events", "download"}
+var followNot = []string{"to", "at", "direction", "context", "before", "after", "events", "download"}
 
 // parseFollow tells whether lines are to be followed.
 func parseFollow(values url.Values) (bool, error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"time"
@@ -34,44 +35,21 @@ type histogram struct {
 // histogram answers GET /histogram: how many lines there are in each part of a
 // time, by level.
 func (h *Handler) histogram(w http.ResponseWriter, r *http.Request) int {
-	values, err := parseQuery(r, histogramNames...)
-	if err != nil {
-		return failAs(w, true, http.StatusBadRequest, err.Error())
-	}
-	now := time.Now()
-	q, err := parseFilters(values, now)
-	if err != nil {
-		return failAs(w, true, http.StatusBadRequest, err.Error())
-	}
-	buckets, err := parseNumber(values, "buckets", "a number", 1, maxBuckets, defaultBuckets)
-	if err != nil {
-		return failAs(w, true, http.StatusBadRequest, err.Error())
-	}
-	names, err := parseNames(values, "file")
-	if err != nil {
-		return failAs(w, true, http.StatusBadRequest, err.Error())
-	}
-	done, err := h.admit(r.Context())
-	if err != nil {
-		return h.busy(w, true)
-	}
-	defer done()
-	texts, err := h.openTexts(r, names)
-	if err != nil {
-		return h.notOpenedAny(w, true, err)
-	}
-	defer closeTexts(texts)
-	h.bound(&q, now)
-
-	g, from, to, err := countLines(r.Context(), texts, q, int(buckets), now)
-	switch {
-	case r.Context().Err() != nil:
-		return h.cutOff(w, r, "several", r.Context().Err())
-	case err != nil:
-		return h.notOpenedAny(w, true, err)
-	}
-	w.Header().Set("Cache-Control", "no-cache")
-	return reply(w, http.StatusOK, jsonType, g.appendJSON(nil, from, to, q.Zone))
+	buckets := int64(0)
+	return h.overview(w, r, overview{
+		names: histogramNames,
+		refine: func(values url.Values, _ *logstore.Query) (err error) {
+			buckets, err = parseNumber(values, "buckets", "a number", 1, maxBuckets, defaultBuckets)
+			return err
+		},
+		look: func(ctx context.Context, texts []*logstore.Text, q logstore.Query, now time.Time) ([]byte, error) {
+			g, from, to, err := countLines(ctx, texts, q, int(buckets), now)
+			if err != nil {
+				return nil, err
+			}
+			return g.appendJSON(nil, from, to, q.Zone), nil
+		},
+	})
 }
 
 // span is the time from the first to the last line of the texts, or what q

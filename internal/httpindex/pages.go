@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -18,6 +19,22 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{"size": hu
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
+// viewModules lets the browser fetch the scripts of a view all at once; their
+// imports alone would tell of them one after the other.
+var viewModules = modules("js/lib/", "js/view/")
+
+func modules(folders ...string) (all []string) {
+	for name := range pageAssets {
+		for _, folder := range folders {
+			if strings.HasPrefix(name, folder) {
+				all = append(all, name)
+			}
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
 // frame is what every page knows.
 type frame struct {
 	Root     string // relative path from the page to the list
@@ -25,7 +42,8 @@ type frame struct {
 	Hostname string
 	Zone     string // the server's time zone
 	Title    string
-	Plain    string // the same without JavaScript
+	Plain    string   // the same without JavaScript
+	Modules  []string // the scripts that the page is made of, below Assets
 }
 
 func (h *Handler) frame(r *http.Request, title string) frame {
@@ -71,6 +89,7 @@ func (h *Handler) view(w http.ResponseWriter, r *http.Request) int {
 	}
 	f := h.frame(r, title)
 	f.Plain = f.Root + "-/plain?" + plainParams(query).Encode()
+	f.Modules = viewModules
 	return h.showPage(w, http.StatusOK, "view.html", f)
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/dalog-project/dalog/internal/logstore"
 )
 
-var searchNames = slices.Concat([]string{"file", "cursor", "follow"}, showNames, filterNames)
+var searchNames = slices.Concat([]string{"file", "cursor", "at", "follow"}, showNames, filterNames)
 
 // A place in several files is written NAME=OFFSET,NAME=OFFSET.
 type cursor map[string]int64
@@ -34,15 +34,26 @@ func parseCursor(s string) (cursor, error) {
 
 func cursorOf(sources []*source, at func(*source) int64) string {
 	var buf []byte
-	for i, s := range sources {
-		if i > 0 {
-			buf = append(buf, ',')
-		}
-		buf = append(buf, s.text.Name...)
-		buf = append(buf, '=')
-		buf = strconv.AppendInt(buf, at(s), 10)
+	for _, s := range sources {
+		buf = appendPlace(buf, s.text.Name, at(s))
 	}
 	return string(buf)
+}
+
+// placeOf writes c in the order of the texts.
+func placeOf(texts []*logstore.Text, c cursor) string {
+	var buf []byte
+	for _, t := range texts {
+		buf = appendPlace(buf, t.Name, c[t.Name])
+	}
+	return string(buf)
+}
+
+func appendPlace(buf []byte, name string, offset int64) []byte {
+	if len(buf) > 0 {
+		buf = append(buf, ',')
+	}
+	return strconv.AppendInt(append(append(buf, name...), '='), offset, 10)
 }
 
 // openTexts opens the files that are asked for, or all but closed parts and
@@ -138,6 +149,10 @@ func (h *Handler) search(w http.ResponseWriter, r *http.Request) int {
 			return failAs(w, json, http.StatusBadRequest, err.Error())
 		}
 	}
+	begin, err := parseAt(values, "cursor", &q.Query, now)
+	if err != nil {
+		return failAs(w, json, http.StatusBadRequest, err.Error())
+	}
 	done, err := h.admit(r.Context())
 	if err != nil {
 		return h.busy(w, json)
@@ -150,11 +165,20 @@ func (h *Handler) search(w http.ResponseWriter, r *http.Request) int {
 	defer closeTexts(texts)
 	h.bound(&q.Query, now)
 
+	if !begin.IsZero() {
+		at = make(cursor, len(texts))
+		for _, t := range texts {
+			if at[t.Name], err = t.Seek(begin, q.Zone, now); err != nil {
+				return h.notOpenedAny(w, json, err)
+			}
+		}
+	}
+
 	if q.count && at == nil {
 		return h.count(w, r, texts, q)
 	}
 	if q.count {
-		return failAs(w, json, http.StatusBadRequest, "cursor= does not go with count=1")
+		return failAs(w, json, http.StatusBadRequest, "cursor= and at= do not go with count=1")
 	}
 	var sources []*source
 	for _, t := range texts {
@@ -185,7 +209,11 @@ func (h *Handler) search(w http.ResponseWriter, r *http.Request) int {
 				buf = appendJSONString(append(buf, `{"name":`...), t.Name)
 				buf = fmt.Appendf(buf, `,"start":%d,"end":%d}`, t.Start(), t.End())
 			}
-			return append(buf, `],"lines":[`...)
+			buf = append(buf, ']')
+			if !begin.IsZero() {
+				buf = appendJSONString(append(buf, `,"at":`...), placeOf(texts, at))
+			}
+			return append(buf, `,"lines":[`...)
 		})
 	}
 	separate := false

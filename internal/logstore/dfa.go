@@ -14,6 +14,7 @@ import (
 type dfa struct {
 	prog    *syntax.Prog
 	begin   *dfaState // before the first byte of a line
+	within  *dfaState // before any other one
 	matched *dfaState // there is a match, whatever follows
 	states  map[string]*dfaState
 	resets  int
@@ -56,13 +57,17 @@ func newDFA(prog *syntax.Prog) *dfa {
 func (d *dfa) reset() {
 	d.states = make(map[string]*dfaState)
 	d.begin = d.state(d.closure(nil, uint32(d.prog.Start), syntax.EmptyBeginLine|syntax.EmptyBeginText))
+	d.within = d.state(d.closure(nil, uint32(d.prog.Start), 0))
 }
 
-// match tells whether line, which is not empty and has no line end, matches. ok
-// is false where that takes too many states.
-func (d *dfa) match(line []byte) (match, ok bool) {
+// match tells whether line, which is not empty and has no line end, has a match
+// that begins at start or behind it. ok is false where that takes too many states.
+func (d *dfa) match(line []byte, start int) (match, ok bool) {
 	s := d.begin
-	for i := 0; i < len(line); {
+	if start > 0 {
+		s = d.within
+	}
+	for i := start; i < len(line); {
 		var n *dfaState
 		if c := line[i]; c < utf8.RuneSelf {
 			i++

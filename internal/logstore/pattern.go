@@ -1,14 +1,12 @@
 package logstore
 
 import (
-	"bytes"
 	"fmt"
 	"regexp"
 	"regexp/syntax"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"unicode/utf8"
 )
 
 // MaxPattern is the length of the longest pattern, in bytes.
@@ -17,29 +15,27 @@ const MaxPattern = 1 << 10
 // A Pattern is searched in lines: a regular expression (RE2) or a text. It may
 // be used from several goroutines.
 type Pattern struct {
-	re      *regexp.Regexp // nil where the pattern is nothing but literal
-	literal []byte         // what every match contains; empty = not known
-	rare    int            // which of its bytes is the rarest
+	re       *regexp.Regexp // nil where the pattern is nothing but literals[0]
+	literals []*literal     // what every match contains, the longest one first
+	prefix   *literal       // what every match begins with; nil = not known
 
 	prog *syntax.Prog // of re, for dfas; nil where they cannot tell
 	slow atomic.Bool  // it has too many states for them
 	dfas sync.Pool    // of *dfa
 }
 
-// NewPattern compiles a pattern; literal takes it as a text, ignoreCase takes
+// NewPattern compiles a pattern; asText takes it as it stands, ignoreCase takes
 // large and small letters for the same.
-func NewPattern(text string, literal, ignoreCase bool) (*Pattern, error) {
+func NewPattern(text string, asText, ignoreCase bool) (*Pattern, error) {
 	if text == "" {
 		return nil, fmt.Errorf("the pattern is empty")
 	}
 	if len(text) > MaxPattern {
 		return nil, fmt.Errorf("the pattern has %d bytes, at most %d are taken", len(text), MaxPattern)
 	}
-	if literal {
+	if asText {
 		if !ignoreCase {
-			p := &Pattern{literal: []byte(text)}
-			p.pickRare()
-			return p, nil
+			return &Pattern{literals: []*literal{newLiteral(text, false)}}, nil
 		}
 		text = regexp.QuoteMeta(text)
 	}
@@ -55,14 +51,11 @@ func NewPattern(text string, literal, ignoreCase bool) (*Pattern, error) {
 	p := &Pattern{re: re}
 	if tree, err := syntax.Parse(text, flags); err == nil {
 		tree = tree.Simplify()
-		p.literal = []byte(requiredLiteral(tree))
-		if bytes.ContainsRune(p.literal, utf8.RuneError) { // which stands for bytes that are no UTF-8
-			p.literal = nil
-		} else if tree.Op == syntax.OpLiteral && tree.Flags&syntax.FoldCase == 0 {
+		p.literals, p.prefix = requiredLiterals(tree)
+		if tree.Op == syntax.OpLiteral && tree.Flags&syntax.FoldCase == 0 && len(p.literals) == 1 && p.literals[0].text == string(tree.Rune) {
 			p.re = nil
 		}
 	}
-	p.pickRare()
 	p.prepare(text)
 	return p, nil
 }
@@ -90,56 +83,12 @@ func explainPattern(err error) error {
 		strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 }
 
-// rarity ranks bytes by how seldom they are in logs: a byte that is not named
-// is rarer than all that are, and of those the first one is the most frequent.
-const rarity = " e0tianors21:l-d3c5.h4/p8um679g\"fb,=wyTv_kINA[]xRE()DSOLPCq;jMGUz'&BFHVW?%Kw"
-
-// pickRare chooses the byte of the literal that is searched first.
-func (p *Pattern) pickRare() {
-	best := -1
-	for i, c := range p.literal {
-		rank := strings.IndexByte(rarity, c)
-		if rank < 0 {
-			rank = len(rarity)
-		}
-		if rank > best {
-			best, p.rare = rank, i
-		}
-	}
-}
-
-// index is the first place of the literal in text, -1 where it is not. It looks
-// for the rarest byte, at the speed of memory, and then for the rest, as long as
-// the byte is rare indeed.
-func (p *Pattern) index(text []byte) int {
-	n := len(p.literal)
-	c := p.literal[p.rare]
-	for at, misses := 0, 0; at+n <= len(text); {
-		i := bytes.IndexByte(text[at+p.rare:len(text)-n+p.rare+1], c)
-		if i < 0 {
-			return -1
-		}
-		at += i
-		if string(text[at:at+n]) == string(p.literal) {
-			return at
-		}
-		at++
-		if misses++; misses > 16 && misses > at/64 {
-			if i := bytes.Index(text[at:], p.literal); i >= 0 {
-				return at + i
-			}
-			return -1
-		}
-	}
-	return -1
-}
-
 // Match tells whether line has the pattern.
 func (p *Pattern) Match(line []byte) bool {
-	return (len(p.literal) == 0 || p.index(line) >= 0) && p.matchRest(line)
+	return (len(p.literals) == 0 || p.literals[0].index(line) >= 0) && p.matchRest(line)
 }
 
-// matchRest is Match for a line that surely has the literal.
+// matchRest is Match for a line that surely has one of the literals.
 func (p *Pattern) matchRest(line []byte) bool {
 	if p.re == nil {
 		return true
@@ -147,11 +96,17 @@ func (p *Pattern) matchRest(line []byte) bool {
 	if p.prog == nil || len(line) == 0 || p.slow.Load() {
 		return p.re.Match(line)
 	}
+	start := 0
+	if p.prefix != nil {
+		if start = p.prefix.index(line); start < 0 {
+			return false
+		}
+	}
 	d, _ := p.dfas.Get().(*dfa)
 	if d == nil {
 		d = newDFA(p.prog)
 	}
-	match, ok := d.match(line)
+	match, ok := d.match(line, start)
 	if !ok {
 		p.slow.Store(true)
 		return p.re.Match(line)
@@ -166,46 +121,14 @@ func (p *Pattern) Find(line []byte, n int) [][]int {
 		return p.re.FindAllIndex(line, n)
 	}
 	var all [][]int
+	size := len(p.literals[0].text)
 	for at := 0; len(all) < n; {
-		i := bytes.Index(line[at:], p.literal)
+		i := p.literals[0].index(line[at:])
 		if i < 0 {
 			break
 		}
-		all = append(all, []int{at + i, at + i + len(p.literal)})
-		at += i + len(p.literal)
+		all = append(all, []int{at + i, at + i + size})
+		at += i + size
 	}
 	return all
-}
-
-// requiredLiteral is the longest text that whatever re matches contains, as
-// far as that is easily told.
-func requiredLiteral(re *syntax.Regexp) string {
-	switch re.Op {
-	case syntax.OpLiteral:
-		if re.Flags&syntax.FoldCase == 0 {
-			return string(re.Rune)
-		}
-	case syntax.OpCapture, syntax.OpPlus:
-		return requiredLiteral(re.Sub[0])
-	case syntax.OpRepeat:
-		if re.Min > 0 {
-			return requiredLiteral(re.Sub[0])
-		}
-	case syntax.OpConcat:
-		best, run := "", ""
-		for _, sub := range re.Sub {
-			if sub.Op == syntax.OpLiteral && sub.Flags&syntax.FoldCase == 0 {
-				run += string(sub.Rune)
-			} else {
-				run = ""
-			}
-			for _, s := range []string{run, requiredLiteral(sub)} {
-				if len(s) > len(best) {
-					best = s
-				}
-			}
-		}
-		return best
-	}
-	return ""
 }

@@ -31,7 +31,12 @@ func (p *planner) forward(size int64) *job {
 			continue
 		}
 		x := &p.left[0]
-		j := &job{section: i, from: x.from, to: p.s.t.cut(i, x.from, min(x.from+size, x.to), x.to, false)}
+		j := &job{section: i, from: x.from}
+		if next := sec.start + ((x.from-sec.start)/mapBlock+1)*mapBlock; p.maps(i, size) {
+			j.to, j.mapped = min(next, x.to), true
+		} else {
+			j.to = p.s.t.cut(i, x.from, min(x.from+size, x.to), x.to, false)
+		}
 		x.from = j.to
 		if p.at = j.to; x.from == x.to {
 			p.left = p.left[1:]
@@ -65,7 +70,12 @@ func (p *planner) backward(size int64) *job {
 		}
 		n := len(p.left) - 1
 		x := &p.left[n]
-		j := &job{section: i, from: p.s.t.cut(i, x.from, max(x.to-size, x.from), x.to, true), to: x.to}
+		j := &job{section: i, to: x.to}
+		if last := sec.start + (x.to-sec.start-1)/mapBlock*mapBlock; p.maps(i, size) {
+			j.from, j.mapped = max(last, x.from), true
+		} else {
+			j.from = p.s.t.cut(i, x.from, max(x.to-size, x.from), x.to, true)
+		}
 		x.to = j.from
 		if p.at = j.from; x.from == x.to {
 			p.left = p.left[:n]
@@ -76,6 +86,12 @@ func (p *planner) backward(size int64) *job {
 		return j
 	}
 	return nil
+}
+
+// maps tells whether blocks of section i are better mapped than read: once a
+// scan has got going, and as long as it hands little over.
+func (p *planner) maps(i int, size int64) bool {
+	return size == scanBlock && !p.s.many && !p.s.t.sections[i].part.packed && p.s.filter.picks()
 }
 
 // enter works out what of section i is to be looked through, when that is

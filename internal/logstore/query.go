@@ -2,6 +2,7 @@ package logstore
 
 import (
 	"bytes"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,6 +39,9 @@ type Query struct {
 	// Events makes an event of several lines one hit: a traceback is handed over
 	// whole, and found if one of its lines is.
 	Events bool
+	// Count asks for Result.Hits alone: nothing is handed over, unless that is needed
+	// for Limit or Events. It does not go with Before and After.
+	Count bool
 
 	MaxScan  int64     // bytes that may be looked through; 0 is no limit
 	Deadline time.Time // until when they are; zero is no limit
@@ -54,8 +58,11 @@ type filter struct {
 	since, until int64 // in nanoseconds since 1970
 	timed        bool
 	columns      bool     // more than the patterns is asked for
-	needle       *Pattern // has a literal that each hit contains; nil = there is none
-	grams        []uint32 // of the literals that each hit contains, see winnow
+	needles      []needle // each hit contains all of them
+	grams        []uint32 // of them, see winnow
+
+	choosing sync.Once // protects needle
+	needle   needle    // of needles the rarest one; zero = there is none
 
 	reading sync.Mutex // protects filters
 	filters []byte     // of the summary at hand
@@ -75,14 +82,44 @@ func newFilter(q *Query) *filter {
 	f.columns = f.timed || len(q.Hosts) > 0 || len(q.Programs) > 0 || q.Level > LevelNone
 	if !q.Invert {
 		for _, p := range q.Grep {
-			f.grams = winnow(p.literal, f.grams)
-			// A line end stands in no line, but in the text between two.
-			if len(p.literal) > 0 && bytes.IndexByte(p.literal, '\n') < 0 && (f.needle == nil || len(p.literal) > len(f.needle.literal)) {
-				f.needle = p
+			for _, l := range p.literals {
+				if l.fold == nil {
+					f.grams = winnow([]byte(l.text), f.grams)
+				}
+				// A line end stands in no line, but in the text between two.
+				if strings.IndexByte(l.text, '\n') < 0 {
+					f.needles = append(f.needles, needle{l, p})
+				}
 			}
 		}
 	}
 	return f
+}
+
+// picks tells whether there are lines that are not wanted.
+func (f *filter) picks() bool { return f.columns || len(f.Grep)+len(f.Exclude) > 0 }
+
+// A needle is a literal of a pattern.
+type needle struct {
+	*literal
+	of *Pattern
+}
+
+// choose picks the needle that is searched: the rarest one in this text, and of
+// those that are as rare, the longest one.
+func (f *filter) choose(text []byte) {
+	f.choosing.Do(func() {
+		least := 0
+		for i, n := range f.needles {
+			count := 0
+			if len(f.needles) > 1 {
+				count = n.count(text[:min(len(text), smallBlock)])
+			}
+			if i == 0 || count < least || count == least && len(n.text) > len(f.needle.text) {
+				f.needle, least = n, count
+			}
+		}
+	})
 }
 
 const (
@@ -154,7 +191,7 @@ func (m *matcher) lastTime(text []byte) (int64, bool) {
 
 func (m *matcher) matchPatterns(line []byte) bool {
 	for _, p := range m.Grep {
-		if p == m.needle { // which find has found in the line
+		if p == m.needle.of { // which find has found in the line
 			if !p.matchRest(line) {
 				return false
 			}
@@ -216,17 +253,20 @@ func oneOf(list []string, b []byte) bool {
 	return false
 }
 
-// find appends the lines of text that are wanted.
-func (m *matcher) find(text []byte, spans []span) []span {
+// find finds the lines of text that are wanted, and adds them to b.
+func (m *matcher) find(text []byte, b *block) {
+	m.choose(text)
+	bare := m.Count && !m.columns && len(m.Grep) == 1 && len(m.Exclude) == 0 && m.needle.of != nil && m.needle.of.re == nil
 	for at := 0; at < len(text); {
 		start := at
-		if m.needle != nil {
+		if m.needle.of != nil {
 			i := m.needle.index(text[at:])
 			if i < 0 {
 				break
 			}
-			start = at + bytes.LastIndexByte(text[at:at+i], '\n') + 1
-			at += i
+			if at += i; !bare {
+				start += lastNewline(text[start:at]) + 1
+			}
 		}
 		end := bytes.IndexByte(text[at:], '\n')
 		if end < 0 {
@@ -234,10 +274,11 @@ func (m *matcher) find(text []byte, spans []span) []span {
 		} else {
 			end += at
 		}
-		if m.match(text, start, end) {
-			spans = append(spans, span{start, end})
+		if bare || m.match(text, start, end) {
+			if b.hits++; !m.Count {
+				b.spans = append(b.spans, span{start: start, end: end, at: start})
+			}
 		}
 		at = end + 1
 	}
-	return spans
 }

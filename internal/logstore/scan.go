@@ -50,6 +50,9 @@ func (t *Text) Scan(ctx context.Context, q Query, emit func(*Found) error) (Resu
 	if q.Backward && q.Limit == 0 {
 		q.Backward = false
 	}
+	if q.Limit > 0 || q.Events {
+		q.Count = false
+	}
 	s := &scan{t: t, q: q, filter: newFilter(&q), from: from, to: to}
 	out := newEmitter(t, s.filter, emit)
 	if q.Backward {
@@ -84,6 +87,7 @@ type scan struct {
 	q        Query
 	filter   *filter
 	from, to int64
+	many     bool // of the last block a good deal was wanted
 	result   Result
 }
 
@@ -108,8 +112,11 @@ func (s *scan) forward(ctx context.Context, out *emitter) error {
 		}
 		s.count(j)
 		if !j.gap {
+			if s.q.Count {
+				out.hits += j.b.hits
+			}
 			for _, x := range j.b.spans {
-				if err := out.hit(j.b.place(x), j.b.text[x.start:x.end]); err != nil {
+				if err := out.hit(j.b.place(x), j.b.line(x)); err != nil {
 					s.result.Next = max(s.result.Next, out.pos)
 					if errors.Is(err, errEnough) && s.result.Next < s.to {
 						s.result.Limited = LimitLines

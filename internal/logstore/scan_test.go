@@ -237,8 +237,12 @@ func TestScanOfManyBlocks(t *testing.T) {
 			at:  at.UnixNano(), host: host, program: "celery", level: text.level,
 		})
 	}
-	for _, packed := range []bool{true, false} {
-		s := layOut(t, p, []int{3_000, 12_000, 16_000}, func(int) bool { return packed }, 1000)
+	for _, layout := range []struct {
+		packed bool
+		cuts   []int
+	}{{true, []int{3_000, 12_000, 16_000}}, {false, []int{3_000, 12_000, 16_000}}, {false, nil}} {
+		packed := layout.packed
+		s := layOut(t, p, layout.cuts, func(int) bool { return packed }, 1000)
 		defer s.Close()
 		text, err := s.OpenText(p.name)
 		require.NoError(t, err)
@@ -325,6 +329,11 @@ func compareScan(r *rapid.T, text *Text, p *plan, q Query, patterns, excludes []
 	require.NoError(r, err)
 	require.Equal(r, want, got, "%+v\ngrep %q exclude %q, from %d to %d, sections %+v", q, patterns, excludes, text.Start(), text.End(), text.sections)
 	require.Zero(r, res.Missing)
+	bare := q
+	bare.Before, bare.After, bare.Count = 0, 0, true
+	counted, err := text.Scan(context.Background(), bare, func(*Found) error { return nil })
+	require.NoError(r, err)
+	require.Equal(r, res.Hits, counted.Hits)
 	// What is left is found from where this scan ended.
 	whole, rest := q, q
 	whole.Limit, rest.Limit = 0, 0

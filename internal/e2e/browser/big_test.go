@@ -45,8 +45,8 @@ func (l *logs) bigFile(name string, size int64) {
 	debug.FreeOSMemory()
 }
 
-// On 10 GB: first lines and jumps to a time within 300 ms, or where the machine
-// is busy as fast as on a small file; few rows, and no task over 100 ms.
+// On 10 GB: first lines and jumps to a time within 300 ms, few rows, and no task
+// over 100 ms, on a machine that does little else.
 func TestBigFile(t *testing.T) {
 	onlyFull(t)
 	l := newLogs(t)
@@ -90,10 +90,10 @@ func TestBigFile(t *testing.T) {
 			time.Sleep(30 * time.Millisecond)
 		}
 	})
-	t.Logf("%.1f GB: first lines %s, on a small file %s; jump to a time %s, on a small file %s; at most %d rows, longest task %.0f ms of CPU",
+	t.Logf("%.1f GB: first lines %s, on a small file %s; jump to a time %s, on a small file %s; at most %d rows, longest task %.0f ms",
 		float64(*bigSize)/1e9, middle(first), middle(firstSmall), middle(jumps), middle(jumpsSmall), most, longest)
-	require.LessOrEqual(t, median(first), max(300, 1.5*median(firstSmall)))
-	require.LessOrEqual(t, median(jumps), max(300, 2*median(jumpsSmall)))
+	require.LessOrEqual(t, median(first), 300.0)
+	require.LessOrEqual(t, median(jumps), 300.0)
 	require.Less(t, most, 3000)
 	require.LessOrEqual(t, longest, 100.0)
 }
@@ -119,7 +119,7 @@ func TestFollowingForLong(t *testing.T) {
 	}
 	longest := b.longestTask(func() { time.Sleep(10 * time.Second) })
 	sent := stop()
-	t.Logf("%d lines in %v: heap %.1f MB at first, %.1f MB at last, longest task %.0f ms of CPU", sent, time.Since(begun).Round(time.Second), heaps[0], heaps[len(heaps)-1], longest)
+	t.Logf("%d lines in %v: heap %.1f MB at first, %.1f MB at last, longest task %.0f ms", sent, time.Since(begun).Round(time.Second), heaps[0], heaps[len(heaps)-1], longest)
 	require.Less(t, heaps[len(heaps)-1], heaps[0]*1.5+10)
 	require.LessOrEqual(t, longest, 100.0)
 }

@@ -72,9 +72,10 @@ var wide = screen{1600, 1000, "light"}
 // A tab is one page in the browser. Whatever the console or the page's policy
 // complains about fails the test.
 type tab struct {
-	t   testing.TB
-	ctx context.Context
-	url string // of dalogd
+	t      testing.TB
+	ctx    context.Context
+	daemon *daemon
+	url    string // of dalogd
 
 	complaints chan string
 }
@@ -83,7 +84,7 @@ func (c *chrome) tab(t testing.TB, d *daemon, s screen) *tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(c.ctx)
 	ctx, cancelTime := context.WithTimeout(ctx, 10*time.Minute)
-	b := &tab{t: t, ctx: ctx, url: d.url, complaints: make(chan string, 100)}
+	b := &tab{t: t, ctx: ctx, daemon: d, url: d.url, complaints: make(chan string, 100)}
 	require.NoError(t, chromedp.Do(ctx, chromedp.EmulateViewport(s.width, s.height, mobile(s))))
 	_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: s.theme}},

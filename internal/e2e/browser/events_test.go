@@ -49,12 +49,12 @@ func TestTracebacksAndFields(t *testing.T) {
 
 	// Lines that overlap are put together.
 	b.open("/-/view?file=worker.log&q=bad+zip&mark=1&at=0")
-	b.wait(`[...document.querySelectorAll(".row .text")].filter((e) => e.textContent.startsWith("12 lines") && e.textContent.endsWith("ValueError: bad zip code")).length === 2`)
+	b.wait(`[...document.querySelectorAll(".row .text")].filter((e) => e.textContent.startsWith("12 linesValueError: bad zip code ")).length === 2`)
 
 	// Found by any of its lines, a traceback is shown whole.
 	b.open("/-/view?file=worker.log&q=in+find_parcel")
 	b.wait(`document.querySelectorAll(".row").length === 1`)
-	require.True(t, strings.HasSuffix(b.rows()[0], "ValueError: no zip code"))
+	require.True(t, strings.HasPrefix(b.rows()[0], "12 linesValueError: no zip code"))
 	b.keys("j")
 	b.keys("\r")
 	b.wait(`document.querySelector(".row.open .traceback")`)
@@ -97,6 +97,63 @@ func TestTracebacksAndFields(t *testing.T) {
 	b.keys("\x1b")
 	b.open("/-/view?file=worker.log&q=in+find_parcel")
 	b.wait(`document.querySelectorAll(".row.open .traceback").length === 1`)
+}
+
+// Where a page of lines ends in the middle of a traceback, the next one puts it
+// together, in either direction.
+func TestTracebacksOverPages(t *testing.T) {
+	onlyFull(t)
+	l := newLogs(t)
+	const n = 200
+	at := time.Now().Add(-time.Hour)
+	for i := range n {
+		for j, text := range []string{
+			"[2026-03-01 10:24:03,412: ERROR/ForkPoolWorker-1] Task t[1] raised unexpected: ValueError('bad')",
+			"Traceback (most recent call last):", `  File "/usr/lib/python3.14/site-packages/celery/app/trace.py", line 453, in trace_task`,
+			"    R = retval = fun(*args, **kwargs)", "                 ^^^^^^^^^^^^^^^^^^^^", "KeyError: 'zip'", "",
+			"During handling of the above exception, another exception occurred:", "",
+			"Traceback (most recent call last):", `  File "/usr/share/docassemble/lease/geo.py", line 41, in locate`, "    raise ValueError()", "ValueError: bad",
+		} {
+			for _, host := range []string{"web1", "web2", "web3"} {
+				l.line("worker.log", at.Add(time.Duration(100*i+j)*time.Millisecond), host, "celery[77]", text)
+			}
+		}
+	}
+	d := l.serve()
+	c := newChrome(t)
+	for _, query := range []string{"file=worker.log", "file=worker.log&file=uwsgi.log"} {
+		b := c.tab(t, d, wide)
+		b.open("/-/view?" + query)
+		b.waitLines()
+		whole := func(unread int) { // rows at the end whose lines may not all be read yet
+			t.Helper()
+			b.settle()
+			rows := b.rows()
+			for i, text := range rows[:len(rows)-unread] {
+				require.True(t, strings.HasPrefix(text, "12 linesValueError: bad "), "%s, row %d: %q", query, i, text)
+			}
+		}
+		whole(0)
+		scroll := func(to string, most, unread int, end string) {
+			t.Helper()
+			for i := 0; i < most && !eval[bool](b, end); i++ {
+				b.run(evaluate(`document.querySelector("#log").scrollTop = ` + to))
+				whole(unread)
+			}
+		}
+		beginning := `document.querySelector("#top").textContent === "Beginning"`
+		end := `document.querySelector("#bottom").textContent.startsWith("End")`
+		scroll("0", 100, 0, beginning)
+		b.wait(beginning)
+		scroll("1e9", 100, 3, end)
+		b.wait(end)
+		whole(0)
+		// A few pages up, those at the end are let go, which were read downward.
+		scroll("0", 4, 3, beginning)
+		scroll("1e9", 100, 3, end)
+		b.wait(end)
+		whole(0)
+	}
 }
 
 // Wrapping, zones, copying, downloads, the bundle.
@@ -183,7 +240,7 @@ func TestErrorGroups(t *testing.T) {
 	b.settle()
 	b.wait(`document.querySelector('[data-chip="pattern"]')`)
 	for _, text := range b.rows() {
-		require.True(t, strings.HasSuffix(text, "ValueError: no such parcel"), text)
+		require.Contains(t, text, "linesValueError: no such parcel")
 	}
 	t.Logf("%s events of one kind, %d rows", n, b.count(".row"))
 	b.open("/-/errors?since=-1h&order=count")

@@ -65,6 +65,24 @@ func TestFollow(t *testing.T) {
 	s.flush()
 	b.wait(`document.querySelectorAll(".row").length === 1`)
 
+	// Of a traceback that comes while errors are followed, the lines between are
+	// there when it is opened; two that follow each other are two.
+	b.open("/-/view?file=app.log&level=error&follow=1")
+	b.wait(`document.querySelector("#follow").dataset.state === "live"`)
+	b.wait(`document.querySelector("#bottom").textContent === ""`)
+	for _, what := range []string{"one", "two"} {
+		for _, line := range []string{"Traceback (most recent call last):", `  File "app.py", line 7, in run`, "    raise ValueError()", "ValueError: " + what} {
+			s.send("web1", "app", "info", line)
+		}
+	}
+	s.flush()
+	b.wait(`[...document.querySelectorAll(".row .last")].map((e) => e.textContent).join() === "ValueError: one,ValueError: two"`)
+	b.keys("G")
+	b.keys("\r")
+	b.wait(`document.querySelector(".row.open .traceback")?.textContent.includes("raise ValueError()")`)
+	require.Contains(t, eval[string](b, `document.querySelector(".row.open .opener").textContent`), "4 lines")
+	require.NotContains(t, eval[string](b, `document.querySelector(".row.open .traceback").textContent`), "one")
+
 	// dalogd goes and comes back.
 	b.open("/-/view?file=app.log&follow=1")
 	b.wait(`document.querySelector("#follow").dataset.state === "live"`)

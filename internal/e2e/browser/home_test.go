@@ -1,10 +1,15 @@
 package browser
 
 import (
+	"net/http/httptest"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dalog-project/dalog/internal/httpindex"
+	"github.com/dalog-project/dalog/internal/logstore"
 )
 
 // Home says what there is, who is silent, what is refused and how much room is
@@ -55,4 +60,36 @@ func TestHomeWhileAway(t *testing.T) {
 	b.wait(`!document.querySelector("#stale").hidden`)
 	require.Contains(t, b.text(), "does not answer")
 	require.Contains(t, b.text(), "docassemble.log")
+}
+
+// What dalogfwd delivers is told by file, and gaps before all else.
+func TestGapsInDelivery(t *testing.T) {
+	onlyFull(t)
+	l := newLogs(t)
+	l.history(time.Hour)
+	store, err := logstore.Open(logstore.Config{Dir: l.dir})
+	require.NoError(t, err)
+	defer store.Close()
+	now := time.Now()
+	sources := []httpindex.SourceState{
+		{Host: "web1", Path: "/var/log/uwsgi.log", Source: "00aa", Committed: 5 << 20, LastSeen: now, Connected: true},
+		{Host: "web1", Path: "/var/log/uwsgi.log", Source: "00ab", Committed: 9 << 20, LastSeen: now.Add(-24 * time.Hour)},
+		{Peer: "web2.example.org", Source: "00ac", Committed: 10, LastSeen: now.Add(-time.Minute)},
+	}
+	server := httptest.NewServer(httpindex.New(httpindex.Config{Logs: store, Intake: func() httpindex.Intake {
+		return httpindex.Intake{Sources: slices.Clone(sources)}
+	}}))
+	defer server.Close()
+	b := newChrome(t).tab(t, &daemon{url: server.URL}, wide)
+	b.open("/")
+	b.wait(`document.querySelectorAll("#deliveries tbody tr").length === 2`)
+	require.Contains(t, b.text(), "Delivery is complete")
+	require.Contains(t, b.text(), "/var/log/uwsgi.log and 1 rotated")
+
+	sources[1].First, sources[1].Skipped = 1<<20, 3<<19
+	b.open("/")
+	b.wait(`document.querySelector("#deliveries tr.missing")`)
+	require.Contains(t, eval[string](b, `document.querySelector(".tile.warn").textContent`), "1.5 MiB missingweb1 /var/log/uwsgi.log: 1.5 MiB")
+	require.Contains(t, eval[string](b, `document.querySelector("#deliveries tbody tr").textContent`), "1.5 MiB missing")
+	b.look("gaps")
 }

@@ -22,13 +22,14 @@ import (
 	"github.com/dalog-project/dalog/internal/e2e/startlog"
 )
 
-const patience = 30 * time.Second
+const patience = time.Minute // other tests may keep the machine busy
 
 // logs is a log folder with an invented past.
 type logs struct {
 	t     testing.TB
 	dir   string
 	files map[string]*bufio.Writer
+	open  []*os.File // of files
 }
 
 func newLogs(t testing.TB) *logs {
@@ -44,17 +45,24 @@ func (l *logs) line(file string, at time.Time, host, program, text string) {
 		require.NoError(l.t, os.MkdirAll(l.dir, 0o755))
 		f, err := os.OpenFile(filepath.Join(l.dir, file), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 		require.NoError(l.t, err)
-		l.t.Cleanup(func() { f.Close() })
+		l.open = append(l.open, f)
 		w = bufio.NewWriterSize(f, 1<<20)
 		l.files[file] = w
 	}
 	fmt.Fprintf(w, "%s %s %s: %s\n", at.Format("2006-01-02T15:04:05.000000-07:00"), host, program, text)
 }
 
+// flush writes what waits, and closes the files: dalogd leaves a part alone that
+// somebody else has open.
 func (l *logs) flush() {
 	for _, w := range l.files {
 		require.NoError(l.t, w.Flush())
 	}
+	for _, f := range l.open {
+		require.NoError(l.t, f.Close())
+	}
+	clear(l.files)
+	l.open = nil
 }
 
 // The session that is looked for, and the host that has fallen silent.
@@ -112,7 +120,7 @@ func sessionStory(at time.Time) []told {
 		{after(62), "worker.log", "celery", "[" + after(62).Format("2006-01-02 15:04:05,000") + ": INFO/MainProcess] Task docassemble.webapp.worker.background_action[0d6b7e52-4f1c-4c0e-9d55-2f6f7a1b9c3e] received uid=" + sessionUID},
 		{after(63), "docassemble.log", "docassemble", who + `Traceback (most recent call last):   File "/usr/share/docassemble/local3.14/lib/python3.14/site-packages/docassemble/base/parse.py", line 8120, in assemble     exec(compiled, user_dict)   File "<code block>", line 1, in <module>     landlrod.name.first NameError: name 'landlrod' is not defined `},
 		{after(64), "access.log", "nginx", sessionIP + ` - - [` + after(64).Format("02/Jan/2006:15:04:05 -0700") + `] "POST /interview HTTP/1.1" 501 3321 "https://forms.example.org/interview" "Mozilla/5.0 (X11; Linux x86_64)"`},
-		{after(70), "docassemble.log", "docassemble", who + "error page shown: שגיאה בטופס · خطأ في النموذج · 表单错误 🙂"},
+		{after(70), "docassemble.log", "docassemble", who + "error page shown: שגיאה בטופס · خطأ في النموذج"},
 	}
 }
 

@@ -37,11 +37,11 @@ func TestMain(m *testing.M) {
 func run(m *testing.M) int {
 	chromium, errMissing = peers.Find("chromium")
 	if errMissing != nil && *hold == 0 {
-		if *full {
+		if *full || os.Getenv("CI") == "true" {
 			fmt.Fprintln(os.Stderr, "browser:", errMissing)
 			return 1
 		}
-		fmt.Println("browser: left out:", errMissing, "browser")
+		fmt.Println("browser: left out:", errMissing)
 		return 0
 	}
 	dir, err := os.MkdirTemp("", "dalog-browser-")

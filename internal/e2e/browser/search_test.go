@@ -62,7 +62,7 @@ func TestSearch(t *testing.T) {
 	b.open("/-/view?file=app.log&q=ERROR&mark=1&exact=1")
 	b.waitLines()
 	b.wait(`document.querySelector("#count").textContent === "10"`)
-	require.Len(t, b.rows(), 200)
+	require.Len(t, b.rows(), 120)
 	b.keys("N")
 	b.wait(`document.querySelector(".row.current .text")?.textContent.startsWith("ERROR line 4750")`)
 	b.keys("N")

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 )
 
@@ -55,8 +56,11 @@ func TestTasks(t *testing.T) {
 		b.open("/-/view?file=docassemble.log")
 		b.waitLines()
 		b.settle()
-		want := eval[string](b, `(() => { const rows = [...document.querySelectorAll(".row")].filter((r) => r.getBoundingClientRect().top > 200); rows[3].querySelector(".time").click(); return rows[3].querySelector(".text").textContent; })()`)
-		b.wait(`location.search.includes("at=") && !document.querySelector("#toast").hidden`)
+		third := `[...document.querySelectorAll(".row")].filter((r) => r.getBoundingClientRect().top > 200)[3]`
+		want := eval[string](b, third+`.querySelector(".text").textContent`)
+		at := eval[[]float64](b, `(() => { const r = `+third+`.querySelector(".time").getBoundingClientRect(); return [r.left + r.width / 2, r.top + r.height / 2]; })()`)
+		b.run(chromedp.MouseClickXY(at[0], at[1]))
+		b.wait(`location.search.includes("at=") && document.querySelector("#toast").textContent === "Link to this line copied"`)
 		link := eval[string](b, "location.pathname + location.search")
 		b.open(link)
 		b.wait(`document.querySelector(".row.target")`)
@@ -74,6 +78,12 @@ func TestTasks(t *testing.T) {
 		resp := d.get(t, strings.TrimPrefix(link, d.url))
 		require.Equal(t, 200, resp.StatusCode, link)
 		require.Equal(t, "application/zip", resp.Header.Get("Content-Type"))
+
+		// Home leads there as well.
+		b.open("/")
+		b.click(`nav a[href$="#bundle"]`)
+		b.wait(`document.querySelector("#bundle-dialog")?.open && document.querySelector("#bundle-get").href`)
+		require.NotContains(t, eval[string](b, "location.href"), "#")
 	})
 }
 

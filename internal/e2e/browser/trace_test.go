@@ -12,9 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// longestTask does something and gives the CPU time, in milliseconds, of the
-// longest task of the page meanwhile. The time on the clock would be that of a
-// machine which does other things as well.
+// longestTask does something and gives the milliseconds of the longest task of
+// the page meanwhile.
 func (b *tab) longestTask(do func()) float64 {
 	b.t.Helper()
 	ctx, cancel := context.WithCancel(b.ctx)
@@ -36,7 +35,6 @@ func (b *tab) longestTask(do func()) float64 {
 		Name     string
 		PID, TID int
 		Dur      float64
-		TDur     float64
 		Args     struct{ Name string }
 	}
 	main := map[[2]int]bool{}
@@ -53,7 +51,7 @@ func (b *tab) longestTask(do func()) float64 {
 			switch {
 			case e.Name == "thread_name" && e.Args.Name == "CrRendererMain":
 				main[[2]int{e.PID, e.TID}] = true
-			case e.TDur > 0:
+			case e.Dur > 0:
 				tasks = append(tasks, e)
 			}
 		}
@@ -62,7 +60,7 @@ func (b *tab) longestTask(do func()) float64 {
 	for _, e := range tasks {
 		if main[[2]int{e.PID, e.TID}] {
 			n++
-			longest = max(longest, e.TDur/1000)
+			longest = max(longest, e.Dur/1000)
 		}
 	}
 	require.Positive(b.t, n, "no task was traced")
@@ -78,14 +76,13 @@ func TestLongestTask(t *testing.T) {
 	b.open("/-/view?file=app.log")
 	b.waitLines()
 	busy := b.longestTask(func() { b.run(evaluate(`{ const t = performance.now(); while (performance.now() - t < 300); }`)) })
-	require.Positive(t, busy)
-	t.Logf("%.0f ms of CPU in a loop of 300 ms", busy)
+	require.Greater(t, busy, 299.0)
 	scroll := b.longestTask(func() {
 		for range 20 {
 			b.run(evaluate(`document.querySelector("#log").scrollTop = 0`))
 			time.Sleep(100 * time.Millisecond)
 		}
 	})
-	t.Logf("longest task while scrolling: %.0f ms of CPU", scroll)
+	t.Logf("longest task while scrolling: %.0f ms", scroll)
 	require.LessOrEqual(t, scroll, 100.0)
 }

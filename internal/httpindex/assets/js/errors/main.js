@@ -65,17 +65,21 @@ function draw() {
   byId("sum").textContent = groups.length
     ? `${plural(groups.length, "kind")}, ${plural(all, "event")}${limits}${answer.dropped ? `; ${plural(answer.dropped, "event")} more of further kinds` : ""}${files.length ? ` in ${files.join(", ")}` : ""}`
     : "";
-  fill(byId("groups"), ...(groups.length ? groups.map(group) : [h("li", { class: "card" }, h("h2", {}, "No errors"), h("p", {}, wanted ? "None of this kind in the chosen time." : `Nothing of this level${limits} in the chosen time.`))]));
+  // Where the logs begin within the hour, all would be new.
+  const allFresh = answer.groups.every(isFresh);
+  fill(byId("groups"), ...(groups.length ? groups.map((g) => group(g, isFresh(g) && !allFresh)) : [h("li", { class: "card" }, h("h2", {}, "No errors"), h("p", {}, wanted ? "None of this kind in the chosen time." : `Nothing of this level${limits} in the chosen time.`))]));
 }
 
 /** @param {Group} g */
-function group(g) {
+const isFresh = (g) => Date.now() - Date.parse(g.first) < 3600_000 && since.value !== "-1h";
+
+/** @param {Group} g @param {boolean} fresh */
+function group(g, fresh) {
   const open = new URLSearchParams();
   for (const f of Object.keys(g.files || {})) open.append("file", f);
   open.set("pattern", g.pattern);
   open.set("level", level.value);
   if (since.value) open.set("since", since.value);
-  const fresh = Date.now() - Date.parse(g.first) < 3600_000 && since.value !== "-1h";
   return h("li", { class: "group", data: { level: g.level } },
     h("span", { class: "times", title: `${g.count} times` }, count(g.count)),
     h("h2", {}, h("a", { href: url("-/view", open) }, inertText(g.title || "(an event without words)"))),

@@ -58,12 +58,13 @@ export function drawFiles(files) {
     const time = /** @type {HTMLTimeElement} */ (cell(row, "time"));
     const at = f.last || f.modified;
     time.dateTime = at;
-    time.textContent = age(at);
+    const empty = end === f.start && !f.virtual_size;
+    time.textContent = empty ? "none yet" : age(at);
     if (f.virtual_size !== undefined) {
       cell(row, "data").textContent = size(f.virtual_size);
       cell(row, "data").title = `${f.virtual_size} bytes`;
     }
-    row.classList.toggle("empty", end === f.start && !f.virtual_size);
+    row.classList.toggle("empty", empty);
     if (visible.has(row) && end !== before.end) chartSoon(row);
   }
 }

@@ -2,7 +2,7 @@
 // text around it is shown as a token with its name.
 
 // Controls, direction marks, invisible characters and line separators.
-const odd = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u00ad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\ufff9-\ufffb]|\udb40[\udc00-\udfff]|\\x1b\[[0-9;]{0,20}[A-Za-z]|\\x[0-9a-f]{2}/g;
+const odd = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u00ad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\ufff9-\ufffb]|\udb40[\udc00-\udfff]|\\x1b\[[0-9;]{0,20}[A-Za-z]|\\x[0-9a-fA-F]{2}/g;
 
 /**
  * Appends text to el, its dangerous characters as tokens.

@@ -25,6 +25,7 @@ export function detail(event, folded, view) {
     if (fields) el.append(table(fields.kind === "json" ? flatten(fields.value) : fields.pairs, view));
     else el.append(h("pre", {}, marked(line.text, view)));
   }
+  if (event.note) el.append(h("p", { class: "wrong" }, event.note));
   return el;
 }
 

@@ -9,6 +9,8 @@
  * @property {Line[]} lines
  * @property {number} from index in lines where the traceback begins; -1 = there is none
  * @property {string} last the line that says what went wrong
+ * @property {boolean} [partial] a filter has left some of its lines out
+ * @property {string} [note] why they are still missing
  */
 
 const begins = /^(?:\s*[+|] ?\s*)*(?:Exception Group )?Traceback \(most recent call last\):\s*$/;
@@ -33,7 +35,7 @@ const mostWriters = 500; // that are told apart at one time
  * Puts lines that come in file order into events.
  */
 export class Grouper {
-  /** @type {Map<string, {event: Event, open: boolean}>} */
+  /** open: the exception has not come yet; chained: it is said that another traceback follows. @type {Map<string, {event: Event, open: boolean, chained: boolean}>} */
   #latest = new Map();
 
   /**
@@ -44,16 +46,19 @@ export class Grouper {
     const key = writer(line);
     const latest = this.#latest.get(key);
     const text = bare(line);
+    // A page that is read once more begins with lines that an event has already.
+    if (latest && line.offset <= latest.event.lines[latest.event.lines.length - 1].offset) return { event: latest.event, isNew: false };
     if (latest && latest.event.lines.length < most) {
       const event = latest.event;
       const has = event.from >= 0;
       if (has && latest.open && (within.test(text) || begins.test(text))) return this.#take(event, line);
       if (has && latest.open && names.test(text)) {
         event.last = text;
-        latest.open = false;
+        latest.open = latest.chained = false;
         return this.#take(event, line);
       }
-      if (has && !latest.open && (chained.test(text) || text.trim() === "" || begins.test(text))) {
+      if (has && !latest.open && (chained.test(text) || text.trim() === "" || (latest.chained && begins.test(text)))) {
+        latest.chained ||= chained.test(text);
         latest.open = begins.test(text);
         return this.#take(event, line);
       }
@@ -66,8 +71,18 @@ export class Grouper {
     const starts = begins.test(text);
     const event = { lines: [line], from: starts ? 0 : -1, last: "" };
     if (this.#latest.size >= mostWriters) this.#latest.clear();
-    this.#latest.set(key, { event, open: starts });
+    this.#latest.set(key, { event, open: starts, chained: false });
     return { event, isNew: true };
+  }
+
+  /** Goes on behind these events. @param {Iterable<Event>} events in file order */
+  resume(events) {
+    this.#latest.clear();
+    for (const event of events) {
+      const last = bare(event.lines[event.lines.length - 1]);
+      const open = event.from >= 0 && (!event.last || within.test(last) || begins.test(last));
+      this.#latest.set(writer(event.lines[0]), { event, open, chained: event.from >= 0 && event.lines.slice(-3).some((l) => chained.test(bare(l))) });
+    }
   }
 
   /** @param {Event} event @param {Line} line */
@@ -75,6 +90,36 @@ export class Grouper {
     event.lines.push(line);
     return { event, isNew: false };
   }
+}
+
+/** The event among lines that has the one at this offset. @param {Line[]} lines @param {number} offset */
+export function eventAt(lines, offset) {
+  const grouper = new Grouper();
+  const events = new Set(lines.map((line) => grouper.push(line).event));
+  return [...events].find((e) => e.lines.some((l) => l.offset === offset));
+}
+
+/**
+ * How many of the first lines hold all those that go on with an event whose
+ * beginning is not among them.
+ *
+ * @param {Line[]} lines
+ */
+export function torn(lines) {
+  /** What is known of each writer: whether its lines go on with something. @type {Map<string, boolean>} */
+  const goesOn = new Map();
+  let n = 0;
+  for (let i = 0; i < lines.length; i++) {
+    const key = writer(lines[i]);
+    const so = goesOn.get(key);
+    if (so === false) continue;
+    const text = bare(lines[i]);
+    const error = lines[i].level === "error" || lines[i].level === "critical";
+    const on = within.test(text) || begins.test(text) || chained.test(text) || (names.test(text) && (so || error));
+    goesOn.set(key, on);
+    if (on) n = i + 1;
+  }
+  return n;
 }
 
 /** Whether a line may be the head of a traceback that follows it. @param {Line} head @param {Line} line */

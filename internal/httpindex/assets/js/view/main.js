@@ -60,8 +60,16 @@ const follow = new Follow({
     if (source.single && gap.to !== undefined) win.restart(String(gap.to));
     say(`Some lines were left out here: ${gap.reason || "they came too fast"}. Scroll up to read what is kept of them.`);
   },
-  changed: () => drawFollow(),
+  changed: () => {
+    if (follow.frozen) drawFollowSoon(); // with each line that comes
+    else drawFollow();
+    if (follow.on === following) return;
+    following = follow.on;
+    if (win.loaded) drawEdges();
+  },
 });
+let following = false; // as the edges say
+const drawFollowSoon = perFrame(() => drawFollow());
 const mover = new Mover(win, {
   view: () => view,
   show: (line) => point(line, false),
@@ -148,8 +156,13 @@ function drawEmpty() {
 
 /** @param {Error} err @returns {boolean} whether what is shown stays */
 function failed(err) {
-  const status = err instanceof AnswerError ? err.status : 0;
   lines.removeAttribute("aria-busy");
+  if (!(err instanceof AnswerError)) {
+    console.error(err);
+    card("failed", { title: "This page has a fault", text: err.message, buttons: [["Load the page again", () => location.reload()], ["All files", () => void (location.href = url(""))]] });
+    return false;
+  }
+  const { status } = err;
   if (status === 400 && state.q) {
     // Half a pattern while typing: it is told beside the search.
     byId("q").setAttribute("aria-invalid", "true");
@@ -160,10 +173,10 @@ function failed(err) {
   const home = () => void (location.href = url(""));
   if (status === 404) card("failed", { title: `There is no file ${state.files[0] || ""}`, text: "It may have had no line yet, or was removed.", buttons: [["All files", home]] });
   else if (status === 410) {
-    const start = /** @type {AnswerError} */ (err).detail?.start;
+    const start = err.detail?.start;
     card("failed", { title: "That line is no longer kept", text: err.message, buttons: [["Show the oldest lines kept", () => change({ at: start !== undefined ? String(start) : "", time: "" })], ["Show the newest", () => change({ at: "", time: "" })]] });
   } else if (status === 429) {
-    const wait = /** @type {AnswerError} */ (err).retryAfter || 2;
+    const wait = err.retryAfter || 2;
     card("failed", { title: "dalogd is busy", text: `${err.message}. Trying again in ${wait} s.`, buttons: [["Try now", again]] });
     setTimeout(() => !win.loaded && again(), wait * 1000);
   } else if (status === 401 || status === 403) card("failed", { title: "Not allowed", text: err.message, buttons: [["All files", home]] });
@@ -416,10 +429,13 @@ function say(text) {
   toastTimer = setTimeout(() => (el.hidden = true), 4000);
 }
 
-/** @param {string} text @param {string} what */
-async function copyAndSay(text, what) {
-  say((await copy(text)) ? `${what} copied` : "The browser does not let the page copy");
+/** @param {string} text @param {string} what @param {string} [instead] */
+async function copyAndSay(text, what, instead = "select it and copy it by hand") {
+  say((await copy(text)) ? `${what} copied` : `The browser does not let the page copy: ${instead}`);
 }
+
+/** @param {string} what */
+const copyAddress = (what) => copyAndSay(location.href, what, "the link stands in its address bar");
 
 function currentLine() {
   const el = mover.current || win.firstVisible();
@@ -429,7 +445,7 @@ function currentLine() {
 function copyLink() {
   const line = mover.current && eventOf(mover.current)?.lines[0];
   if (line) point(line, true);
-  copyAndSay(location.href, line ? "Link to this line" : "Link to this view");
+  copyAddress(line ? "Link to this line" : "Link to this view");
 }
 
 /** The current line among its neighbours, without any filter. */
@@ -457,7 +473,7 @@ settingsDialog(() => state, (context) => change({ context }));
 takeDialog(() => ({ source, time: currentLine()?.time || "" }), say);
 closers();
 copyClean(lines);
-mover.listen({ around: around, copyLine: (raw) => copyAndSay(raw, "Line"), link: copyLink, point: (line) => { point(line, true); copyAndSay(location.href, "Link to this line"); } });
+mover.listen({ around: around, copyLine: (raw) => copyAndSay(raw, "Line"), link: copyLink, point: (line) => { point(line, true); copyAddress("Link to this line"); } });
 
 byId("level").addEventListener("change", () => change({ level: byId("level").value }));
 byId("follow").addEventListener("click", () => (follow.state === "waiting" ? follow.retry() : toggleFollow()));
@@ -534,4 +550,8 @@ function escape() {
 listen(keys);
 help(byId("help-keys"), keys);
 lines.classList.toggle("wrap", settings.wrap);
-show();
+await show();
+if (location.hash === "#bundle") { // from home
+  history.replaceState(null, "", link({}));
+  byId("bundle").click();
+}

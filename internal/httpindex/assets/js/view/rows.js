@@ -7,7 +7,7 @@ import { hue, plural, size } from "../lib/number.js";
 import { settings } from "../lib/settings.js";
 import { timeIn } from "../lib/time.js";
 import { detail } from "./detail.js";
-import { bare, unfold } from "./events.js";
+import { bare, eventAt, unfold } from "./events.js";
 import { structure } from "./structure.js";
 import { appendText, find, serverMatches } from "./text.js";
 
@@ -52,7 +52,20 @@ export function toggle(el, open) {
   if (!r || !openable(r.event)) return false;
   r.open = open ?? !isOpen(r);
   redraw(el);
+  if (r.open && r.event.partial && r.event.from >= 0) complete(el, r);
   return true;
+}
+
+/** Fetches what a filter has left out of an event. @param {HTMLElement} el @param {{event: Event, view: View}} r */
+async function complete(el, { event, view }) {
+  const { offset } = event.lines[0];
+  try {
+    const all = eventAt(await view.source.event(event.lines[0]), offset);
+    if (all) Object.assign(event, all, { partial: false, note: "" });
+  } catch (err) {
+    event.note = `The lines between are not loaded: ${/** @type {Error} */ (err).message}`;
+  }
+  redraw(el);
 }
 
 /** Draws a row again: its event has grown, or it is seen otherwise. @param {HTMLElement} el */
@@ -96,13 +109,13 @@ function body(text, r, el) {
   const last = event.from >= 0 ? event.last || bare(event.lines[event.lines.length - 1]).trim() : folded?.last;
   if (last !== undefined) {
     const n = event.from >= 0 ? event.lines.length - event.from : folded?.lines.length || 0;
-    text.append(opener(el, open, plural(n, "line"), "traceback"));
-    appendText(text, head.slice(0, shown), marks, session);
-    if (head) text.append(" ");
+    text.append(opener(el, open, event.partial && event.from >= 0 ? "traceback" : plural(n, "line"), "traceback"));
     const summary = document.createElement("span");
     summary.className = "last";
     appendText(summary, last.slice(0, shown), find(last, view.marker), null);
     text.append(summary);
+    if (head) text.append("  ");
+    appendText(text, head.slice(0, shown), marks, session);
   } else {
     if (cutOff || line.cut) text.append(opener(el, open, size(line.cut || head.length), "whole line"));
     else if (structure(line.text)) text.append(opener(el, open, "", "fields"));
@@ -120,7 +133,7 @@ function openable(event) {
 /** @param {HTMLElement} el @param {boolean} open @param {string} text @param {string} what */
 function opener(el, open, text, what) {
   return h("button", {
-    class: "opener", type: "button", tabIndex: -1, "aria-expanded": String(open), "aria-label": `${what}${text ? ", " + text : ""}`,
+    class: "opener", type: "button", tabIndex: -1, "aria-expanded": String(open), "aria-label": text && text !== what ? `${what}, ${text}` : what,
     title: (open ? "close" : "open") + " (Enter)",
     onclick: (/** @type {globalThis.Event} */ e) => {
       e.stopPropagation();

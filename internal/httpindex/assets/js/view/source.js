@@ -31,6 +31,7 @@ export const cut = 16384;
 /**
  * @typedef {object} Page
  * @property {Line[]} lines in file order
+ * @property {string} place position at which the lines of the asked time begin
  * @property {string} before position before the first line
  * @property {string} after position behind the last line
  * @property {boolean} more whether there is something in the asked direction
@@ -64,7 +65,8 @@ export class Source {
   }
 
   /**
-   * @param {{at?: string, since?: string, until?: string, direction: "forward" | "backward", limit: number, context?: number, level?: string, marking?: boolean}} want
+   * @param {{at?: string, time?: string, direction: "forward" | "backward", limit: number, context?: number, level?: string, marking?: boolean}} want
+   *   at: a position, time: where the lines of that time are
    * @param {AbortSignal} [signal]
    * @returns {Promise<Page>}
    */
@@ -76,9 +78,8 @@ export class Source {
     p.set("cut", String(cut));
     if (want.context) p.set("context", String(want.context));
     else if (filtered(this.state)) p.set("events", "1"); // a traceback is found by any of its lines, and shown whole
-    if (want.since) p.set("since", want.since);
-    if (want.until) p.set("until", want.until);
-    this.#place(p, want.at || "");
+    if (want.time) p.set("at", want.time);
+    else this.#place(p, want.at || "");
     const a = await getJSON(this.path, p, signal);
     return this.#read(a, want);
   }
@@ -93,11 +94,12 @@ export class Source {
       this.start = a.start;
       this.end = a.end;
       const forward = want.direction === "forward";
-      const from = want.at || String(forward ? a.start : a.end);
+      const begun = want.at || String(a.at ?? "");
+      const from = begun || String(forward ? a.start : a.end);
       before = forward ? String(lines.length ? lines[0].offset : from) : next || String(lines.length ? lines[0].offset : from);
       after = forward ? next || String(lines.length ? lines[lines.length - 1].end : from) : String(lines.length ? lines[lines.length - 1].end : from);
       // Everything between where it began and the first hit was looked at.
-      if (want.at && forward) before = want.at;
+      if (begun && forward) before = begun;
       if (!forward) after = from;
     } else {
       before = String(a.before ?? "");
@@ -105,13 +107,29 @@ export class Source {
       if (want.direction === "forward" && next) after = next;
       if (want.direction === "backward" && next) before = next;
     }
-    return { lines, before, after, more: Boolean(a.more), limited: a.limited || "", scanned: a.scanned || 0, start: a.start || 0, end: a.end || 0 };
+    return { lines, place: String(a.at ?? ""), before, after, more: Boolean(a.more), limited: a.limited || "", scanned: a.scanned || 0, start: a.start || 0, end: a.end || 0 };
+  }
+
+  /** A page without its first n lines, which the one before will have. @param {Page} page @param {number} n @returns {Page} */
+  without(page, n) {
+    if (!n) return page;
+    const [left, lines] = [page.lines.slice(0, n), page.lines.slice(n)];
+    if (this.single) return { ...page, lines, before: String(left[n - 1].end), more: true };
+    const places = new Map(page.before.split(",").map((place) => [place.slice(0, place.lastIndexOf("=")), place]));
+    for (const l of left) places.set(l.file, `${l.file}=${l.end}`);
+    return { ...page, lines, before: [...places.values()].join(","), more: true };
   }
 
   /** One line, whole. @param {Line} line @param {AbortSignal} [signal] @returns {Promise<Line>} */
   async whole(line, signal) {
     const p = new URLSearchParams({ format: "json", from: String(line.offset), limit: "1" });
     return (await getJSON(filePath(line.file), p, signal)).lines[0];
+  }
+
+  /** The lines of the event of a line, whatever the filters leave of it. @param {Line} line @returns {Promise<Line[]>} */
+  async event(line) {
+    const p = new URLSearchParams({ format: "json", from: String(line.offset), limit: "1", events: "1", cut: String(cut) });
+    return (await getJSON(filePath(line.file), p)).lines;
   }
 
   /** The stream of what comes behind position. @param {string} position */

@@ -4,13 +4,15 @@
 
 import { perFrame } from "../lib/dom.js";
 import { Latest, isAbort } from "../lib/api.js";
-import { Grouper } from "./events.js";
+import { Grouper, torn } from "./events.js";
 import { eventOf, redraw, row } from "./rows.js";
+import { filtered } from "./state.js";
 
 /** @typedef {import("./source.js").Line} Line */
 /** @typedef {import("./source.js").Page} Page */
 
-const pageLines = 200;
+const pageLines = 120;
+const linesBefore = 60; // before the place that is opened
 const mostLines = 2400; // in the page at once
 const nearEnd = 1.5; // screens from an end at which the next page is read
 const mostTries = 6; // pages without a hit that are read unasked
@@ -89,22 +91,19 @@ export class LogWindow {
     try {
       /** @type {Page[]} */
       let pages;
-      if (place.at) {
-        const at = place.at;
+      if (place.at || place.time) {
+        const { at, time } = place;
         pages = await Promise.all([
-          source.page({ ...common, limit: 60, at, direction: "backward" }, signal),
-          source.page({ ...common, at, direction: "forward" }, signal),
+          source.page({ ...common, limit: linesBefore, at, time, direction: "backward" }, signal),
+          source.page({ ...common, at, time, direction: "forward" }, signal),
         ]);
-      } else if (place.time) {
-        const forward = await source.page({ ...common, since: later(place.time, state.since), direction: "forward" }, signal);
-        const at = forward.lines.length ? forward.before : "";
-        const back = at ? await source.page({ ...common, limit: 60, at, direction: "backward" }, signal) : await source.page({ ...common, direction: "backward" }, signal);
-        pages = [back, forward];
+        // What came meanwhile may have moved the place of a time among lines out of order.
+        if (pages[0].place !== pages[1].place) pages[0] = await source.page({ ...common, limit: linesBefore, at: pages[1].place, direction: "backward" }, signal);
       } else if (place.start) pages = [await source.page({ ...common, direction: "forward" }, signal)];
       else pages = [await source.page({ ...common, direction: "backward" }, signal)];
       if (signal.aborted) return false;
       this.#reset();
-      const backward = !place.start ? pages[0] : null;
+      const backward = !place.start ? this.#untorn(pages[0]) : null;
       const forward = place.start ? pages[0] : pages[1];
       if (backward) {
         this.head = { ...newEnd(backward.before, !backward.more), scanned: backward.lines.length ? 0 : backward.scanned, note: backward.limited };
@@ -130,6 +129,20 @@ export class LogWindow {
       }
       return false;
     }
+  }
+
+  /**
+   * A page that was read backward may begin in the middle of a traceback. Its
+   * lines are left to the page before, so that they come in one row; but for
+   * one that is longer than half a page.
+   *
+   * @param {Page} page
+   */
+  #untorn(page) {
+    const { source, state } = /** @type {import("./rows.js").View} */ (this.view);
+    if (!page.more || filtered(state)) return page; // a search hands over whole events
+    const n = torn(page.lines.slice(0, page.lines.length / 2));
+    return source.without(page, n);
   }
 
   #reset() {
@@ -161,13 +174,14 @@ export class LogWindow {
     this.lines += chunk.lines;
   }
 
-  /** @param {Line[]} lines @param {Grouper} grouper @param {HTMLElement} el */
-  #rows(lines, grouper, el) {
+  /** @param {Line[]} lines @param {Grouper} grouper @param {HTMLElement} el @param {boolean} [partial] there may be more to their events */
+  #rows(lines, grouper, el, partial = false) {
     const view = /** @type {import("./rows.js").View} */ (this.view);
     const grown = new Set();
     for (const line of lines) {
       if (!this.#programs.has(line.program) && line.program) this.#seeProgram(line.program);
       const { event, isNew } = grouper.push(line);
+      if (partial) event.partial = true;
       if (isNew) {
         const li = row(event, view);
         this.#grown.set(event, li);
@@ -195,9 +209,17 @@ export class LogWindow {
       this.lines -= chunk.lines;
       if (where === "forward") {
         this.tail = newEnd(chunk.before);
-        this.#grouper = new Grouper();
+        this.#resume();
       } else this.head = newEnd(chunk.after);
     }
+  }
+
+  /** Lets appended lines go on with the events of the last page. */
+  #resume() {
+    const rows = [.../** @type {Chunk} */ (this.chunks[this.chunks.length - 1]).el.children];
+    for (const el of rows) this.#grown.set(/** @type {import("./events.js").Event} */ (eventOf(el)), /** @type {HTMLElement} */ (el));
+    this.#grouper = new Grouper();
+    this.#grouper.resume(rows.map((el) => /** @type {import("./events.js").Event} */ (eventOf(el))));
   }
 
   /** Reads on where the screen is near an end. */
@@ -237,6 +259,7 @@ export class LogWindow {
       }
       if (signal.aborted || view !== this.view) return;
       const stuck = !page.lines.length && (direction === "forward" ? page.after : page.before) === end.at;
+      if (direction === "backward") page = this.#untorn(page);
       end.at = direction === "forward" ? page.after : page.before;
       end.done = !page.more;
       end.note = page.limited;
@@ -287,7 +310,7 @@ export class LogWindow {
       chunk = { el, before: this.tail.at, after, lines: 0 };
       this.chunks.push(chunk);
     }
-    this.#rows(lines, this.#grouper, chunk.el);
+    this.#rows(lines, this.#grouper, chunk.el, filtered(/** @type {import("./rows.js").View} */ (this.view).state));
     chunk.lines += lines.length;
     chunk.after = after;
     this.lines += lines.length;
@@ -368,10 +391,4 @@ export class LogWindow {
     for (const chunk of this.chunks) for (const el of chunk.el.children) redraw(/** @type {HTMLElement} */ (el));
     if (anchor) this.el.scrollTop += anchor.getBoundingClientRect().top - top;
   }
-}
-
-/** The later of two times, the second of which may be missing or relative. @param {string} a @param {string} b */
-function later(a, b) {
-  const [x, y] = [Date.parse(a), Date.parse(b)];
-  return Number.isNaN(y) || x > y ? a : b;
 }

@@ -1,0 +1,67 @@
+#include "textflag.h"
+
+// func index(text *byte, n int, p *Pair) int
+TEXT ·index(SB), NOSPLIT, $0-32
+	MOVQ text+0(FP), SI
+	MOVQ n+8(FP), CX
+	MOVQ p+16(FP), BX
+	VPBROADCASTB 0(BX), Y0 // A
+	VPBROADCASTB 1(BX), Y1 // B
+	VPBROADCASTB 2(BX), Y2 // FoldA
+	VPBROADCASTB 3(BX), Y3 // FoldB
+	MOVQ 8(BX), DX         // Gap
+	ADDQ SI, DX
+	XORQ AX, AX
+
+loop:
+	LEAQ 64(AX), R8
+	CMPQ R8, CX
+	JGT  last
+	VPOR (SI)(AX*1), Y2, Y4
+	VPOR (DX)(AX*1), Y3, Y5
+	VPOR 32(SI)(AX*1), Y2, Y6
+	VPOR 32(DX)(AX*1), Y3, Y7
+	VPCMPEQB Y4, Y0, Y4
+	VPCMPEQB Y5, Y1, Y5
+	VPCMPEQB Y6, Y0, Y6
+	VPCMPEQB Y7, Y1, Y7
+	VPAND Y4, Y5, Y4
+	VPAND Y6, Y7, Y6
+	VPOR Y4, Y6, Y8
+	VPTEST Y8, Y8
+	JNZ  found
+	MOVQ R8, AX
+	JMP  loop
+
+found:
+	VPMOVMSKB Y4, R8
+	VPMOVMSKB Y6, R9
+	SHLQ $32, R9
+	ORQ  R9, R8
+	BSFQ R8, R8
+	ADDQ R8, AX
+	JMP  done
+
+last:
+	LEAQ 32(AX), R8
+	CMPQ R8, CX
+	JGT  none
+	VPOR (SI)(AX*1), Y2, Y4
+	VPOR (DX)(AX*1), Y3, Y5
+	VPCMPEQB Y4, Y0, Y4
+	VPCMPEQB Y5, Y1, Y5
+	VPAND Y4, Y5, Y4
+	VPMOVMSKB Y4, R8
+	TESTL R8, R8
+	JZ   none
+	BSFL R8, R8
+	ADDQ R8, AX
+	JMP  done
+
+none:
+	MOVQ $-1, AX
+
+done:
+	VZEROUPPER
+	MOVQ AX, ret+24(FP)
+	RET
