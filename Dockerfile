@@ -1,8 +1,7 @@
-# syntax=docker/dockerfile:1
+# dalogd, and dalogfwd beside it, in an image with nothing else in it, from the
+# binaries that `make dist` has built: nothing comes from a registry.
 #
-# dalogd, and dalogfwd beside it, in an image with nothing else in it.
-#
-#   docker build -t dalog .
+#   make dist && docker build -t dalog .        (or make image, with buildah)
 #   docker run -d --name dalogd -v logs:/usr/share/docassemble/log \
 #       -p 514:514 -p 514:514/udp -p 8080:8080 -p 8082:8082 dalog
 #   docker run --rm --entrypoint /bin/dalogfwd dalog --help
@@ -12,29 +11,18 @@
 # user bind port 514 in a container. Where the runtime does not (Kubernetes
 # before containerd 2.0), set the pod's sysctl net.ipv4.ip_unprivileged_port_start
 # to 0, or run as root with --user 0:0.
-
-FROM --platform=$BUILDPLATFORM golang:1.26.8-bookworm AS build
-WORKDIR /src
-COPY go.mod go.sum ./
-RUN go mod download
-COPY cmd cmd
-COPY internal internal
-ARG TARGETOS TARGETARCH VERSION=unknown
-# timetzdata: the image has no zone files for zones named in the configuration.
-RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -tags timetzdata \
-        -ldflags "-s -w -X main.version=$VERSION" -o /out/bin/ ./cmd/dalogd ./cmd/dalogfwd \
-    && mkdir -p /out/data/usr/share/docassemble/log /out/data/var/lib/dalogfwd
-
 FROM scratch
+# Set by the builder to the processor that it builds for: amd64 or arm64.
+ARG TARGETARCH=amd64
 ARG VERSION=unknown
 LABEL org.opencontainers.image.title="dalog" \
       org.opencontainers.image.description="Central syslog receiver and log reader for docassemble clusters" \
       org.opencontainers.image.source="https://github.com/dalog-project/dalog" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="$VERSION"
-COPY --from=build /out/bin/ /bin/
+COPY dist/linux-$TARGETARCH/dalogd dist/linux-$TARGETARCH/dalogfwd /bin/
 # A new named volume takes over the owner of the folder it is mounted on.
-COPY --from=build --chown=33:33 /out/data/ /
+COPY --chown=33:33 dist/image/ /
 USER 33:33
 # Nothing but dalogd has to get ready in this container.
 ENV DALOGD_READY_FILE=none

@@ -79,7 +79,7 @@ bench-forward: build peers ## dalogfwd beside rsyslog and syslog-ng: CPU and byt
 	$(GO) run ./bench/forward $(ARGS)
 
 # Needs nginx installed. Arguments in ARGS, for instance ARGS='-rounds 3'.
-bench-serve: build ## dalogd beside nginx: the list of files, a large download, archives
+bench-serve: build peers ## dalogd beside nginx: the list of files, a large download, archives
 	$(GO) run ./bench/serve $(ARGS)
 
 # Arguments in ARGS, for instance ARGS='-plain 256 -history 1024 -rounds 3'.
@@ -111,12 +111,12 @@ packages-test: ## packages in a clean Debian, the image, the units, the docassem
 	cd packaging && $(GO) vet ./... && $(GO) test -count=1 -timeout 30m -v $(ARGS) ./...
 
 image: dist ## the container image dalog:VERSION, by buildah, from dist/
-	buildah bud --isolation chroot --format docker --build-arg VERSION=$(VERSION) -t dalog:$(VERSION) -f packaging/image/Containerfile dist
+	buildah bud --isolation chroot --format docker --build-arg VERSION=$(VERSION) -t dalog:$(VERSION) .
 
 bench-start: ## how long a start takes: after a kill with 128 MiB to recover, and with 10,000 parts
 	$(GO) test -run '^$$' -bench 'Recovery|10000Parts/start' -benchtime 5x ./internal/logstore
 
-docker: ## the container image dalog:VERSION
+docker: dist ## the same by docker
 	docker build --build-arg VERSION=$(VERSION) -t dalog:$(VERSION) .
 
 clean: ## remove what building, trying and testing leave in the checkout

@@ -221,14 +221,16 @@ func TestImage(t *testing.T) {
 	r := dist(t, "v1.0.0")
 	store := t.TempDir()
 	buildah := "buildah --root " + store + "/root --runroot " + store + "/run --storage-driver vfs"
-	env := []string{"D=" + r.out, "STORE=" + store, "B=" + buildah, "BUILDAH_ISOLATION=chroot", "ARCH=" + runtime.GOARCH}
-	sh(t, `$B bud --isolation chroot --build-arg ARCH=$ARCH --build-arg VERSION=v1.0.0 --format docker -t dalog -f image/Containerfile $D >&2`, env...)
+	env := []string{"D=" + r.out, "STORE=" + store, "B=" + buildah, "BUILDAH_ISOLATION=chroot"}
+	sh(t, `cp ../Dockerfile ../.dockerignore $D/..
+		$B bud --isolation chroot --build-arg VERSION=v1.0.0 --format docker -t dalog $D/.. >&2`, env...)
 	inspect := sh(t, `$B inspect --type image dalog`, env...)
 	for _, want := range []string{`"User": "33:33"`, `"/bin/dalogd"`, `"healthcheck"`, `"org.opencontainers.image.version": "v1.0.0"`} {
 		if !strings.Contains(inspect, want) {
 			t.Errorf("the image has no %s", want)
 		}
 	}
+	kitImage(t, env)
 	out := sh(t, `
 		c=$($B from dalog); m=$($B mount $c); mkdir $STORE/logs; chown 33:33 $STORE/logs
 		trap '$B umount $c >/dev/null; $B rm $c >/dev/null' EXIT
@@ -248,6 +250,67 @@ func TestImage(t *testing.T) {
 			stat -c "%u:%g %a" $STORE/logs/app.log
 			kill $pid; wait $pid; cat $STORE/said' bash $m 2>&1`, env...)
 	for _, want := range []string{"state          ok", "33:33 600", "msg=ended", "of user 33"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in:\n%s", want, out)
+		}
+	}
+}
+
+// kitImage builds the kit's image from dalog's and one that has docassemble's
+// folders.
+func kitImage(t *testing.T, env []string) {
+	t.Helper()
+	out := sh(t, `
+		base=$($B from scratch); m=$($B mount $base)
+		mkdir -p $m/usr/share/docassemble/{webapp,config} $m/usr/local/bin $m/etc/logrotate.d
+		echo old >$m/usr/share/docassemble/webapp/run-syslogng.sh
+		$B umount $base >/dev/null; $B commit -q $base docassemble >/dev/null; $B rm $base >/dev/null
+		$B bud --isolation chroot --build-arg DOCASSEMBLE=localhost/docassemble --build-arg DALOG=localhost/dalog -t kit ../contrib/docassemble >&2
+		kit=$($B from kit); m=$($B mount $kit)
+		ls -l $m/usr/local/bin $m/usr/share/docassemble/webapp; cat $m/usr/share/docassemble/webapp/run-syslogng.sh
+		[ ! -s $m/usr/share/docassemble/config/nginx-log.dist ] || grep -v '^#' $m/usr/share/docassemble/config/nginx-log.dist | grep . && exit 1
+		ls $m/etc/logrotate.d
+		$B umount $kit >/dev/null; $B rm $kit >/dev/null`, env...)
+	for _, want := range []string{"dalogd\n", "dalogfwd\n", "-rwxr-xr-x", `exec "$bin/dalogfwd"`, "docassemble-app\n"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("kit: no %q in:\n%s", want, out)
+		}
+	}
+}
+
+// The RPM packages are installed, upgraded and erased, by rpm's own database in a
+// root folder: users, settings and state survive what they must.
+func TestRPMPackages(t *testing.T) {
+	need(t, "rpm")
+	root := debian(t)
+	arch := map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[runtime.GOARCH]
+	for i, version := range []string{"v1.0.0", "v1.1.0"} {
+		r := dist(t, version)
+		sh(t, fmt.Sprintf("mkdir -p $ROOT/v%d && cp $D/*%s*.%s.rpm $ROOT/v%[1]d/", i+1, version[1:], arch), "ROOT="+root, "D="+r.out)
+	}
+	// Debian's rpm does not know what a Debian has: no dependencies are looked for.
+	out := sh(t, `
+		sed -i '/^dalog/d' $ROOT/etc/passwd $ROOT/etc/group
+		query() { command rpm --root $ROOT --dbpath /var/lib/rpm "$@"; }
+		rpm() { query --nodeps "$@"; }
+		rpm -i $ROOT/v1/*.rpm
+		chroot $ROOT id dalog; chroot $ROOT id dalogfwd
+		chroot $ROOT dalogd --version | grep '^v1.0.0 '
+		chroot $ROOT dalogd check
+		rpm -V dalogd dalogfwd
+		echo 'keep_age: 90d # ours' >>$ROOT/etc/dalog/dalogd.yaml
+		mkdir -p $ROOT/var/lib/dalogfwd $ROOT/var/log/dalog; touch $ROOT/var/lib/dalogfwd/registry $ROOT/var/log/dalog/app.log
+		rpm -U $ROOT/v2/*.rpm
+		chroot $ROOT dalogd --version | grep '^v1.1.0 '
+		grep '# ours' $ROOT/etc/dalog/dalogd.yaml
+		[ "$(query -qa | grep -c ^dalog)" = 2 ]
+		query -qc dalogd dalogfwd
+		rpm -e dalogd dalogfwd
+		[ ! -e $ROOT/usr/bin/dalogd ] && [ ! -e $ROOT/usr/lib/systemd/system/dalogd.service ]
+		grep '# ours' $ROOT/etc/dalog/dalogd.yaml.rpmsave
+		[ -e $ROOT/var/lib/dalogfwd/registry ] && [ -e $ROOT/var/log/dalog/app.log ]
+		[ -z "$(query -qa)" ]`, "ROOT="+root)
+	for _, want := range []string{"/etc/dalog/dalogd.yaml\n", "/etc/dalog/dalogfwd.yaml\n"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in:\n%s", want, out)
 		}

@@ -3,8 +3,8 @@
 # each: where it is, or what is missing and which tests that leaves out.
 #
 #   syslog-ng, rsyslog,   fetched and unpacked below $DALOG_CACHE/peers (default
-#   logrotate, chromium   .cache/peers in the checkout); nothing of them is
-#   with fonts            installed or started on the system
+#   logrotate, nginx,     .cache/peers in the checkout); nothing of them is
+#   chromium with fonts   installed or started on the system
 #   python3, curl, logger, openssl, strace, zstd, mkfs.ext4, mkfs.xfs
 #                         installed by apt when missing and run as root
 #
@@ -141,6 +141,7 @@ tool python3 python3 "interop with Python's SysLogHandler, the Logs page"
 tool curl curl "reading with curl"
 tool openssl openssl "RELP over TLS"
 daemon logrotate logrotate --version "log files rotated by logrotate" logrotate
+daemon nginx nginx -v "make bench-serve" nginx
 tool rg ripgrep "make bench-search"
 tool strace strace "faults at system calls"
 tool zstd zstd "closed parts read by the zstd program"

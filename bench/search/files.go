@@ -18,8 +18,9 @@ import (
 type made struct {
 	parts      int
 	history    int64
-	uid        string // of one line in the middle of the history
-	begin, end time.Time
+	uid        string    // of one line in the middle of the history
+	begin, end time.Time // of the history
+	plainEnd   time.Time // of the file that is searched as it is
 }
 
 const partSize = 16 << 20
@@ -32,7 +33,7 @@ func makeFiles(dir string) (made, error) {
 	if err := w.file(filepath.Join(dir, "docassemble.log"), int64(*plain)<<20, "docassemble"); err != nil {
 		return made{}, err
 	}
-	m := made{begin: begin}
+	m := made{begin: begin, plainEnd: w.at}
 	w = newWriter(begin, 30*time.Millisecond)
 	if err := os.MkdirAll(filepath.Join(dir, "worker.log.d"), 0o755); err != nil {
 		return m, err

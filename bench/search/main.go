@@ -30,6 +30,7 @@ var (
 	history = flag.Int("history", 10*1024, "MiB of text in compressed parts")
 	rounds  = flag.Int("rounds", 5, "rounds")
 	follow  = flag.Int("followers", 200, "clients that follow while messages are received")
+	only    = flag.Bool("only-followers", false, "measure followers, and nothing else")
 	folder  = flag.String("dir", "", "where the files are made, and kept; default: a temporary folder")
 )
 
@@ -44,6 +45,9 @@ func main() {
 }
 
 func run(ctx context.Context) error {
+	if *only {
+		return followers(ctx, *follow)
+	}
 	dir := *folder
 	if dir == "" {
 		var err error
@@ -93,9 +97,12 @@ func run(ctx context.Context) error {
 		{fmt.Sprintf("a needle in %d MiB of compressed parts", made.history>>20), []work{
 			count("worker.log", "match=literal&grep=uid%3D"+made.uid), shell("zstd | rg", "zstd -dcq "+parts+" | "+*rg+" -cF 'uid="+made.uid+"'")}},
 		{"a needle, last hits first", []work{{"dalogd", func() (string, error) { return server.text("/worker.log?n=30&match=literal&grep=uid%3D" + made.uid) }}}},
-		{"last 30 lines of all that", []work{{"dalogd", func() (string, error) { return server.text("/worker.log?n=30") }}}},
+		{fmt.Sprintf("last 30 lines of %d MiB, compressed", made.history>>20), []work{{"dalogd", func() (string, error) { return server.text("/worker.log?n=30") }}}},
 		{"last 30 lines as JSON", []work{{"dalogd", func() (string, error) { return server.text("/worker.log?n=30&format=json") }}}},
-		{"the last 10 minutes, counted", []work{count("worker.log", "since="+escape(made.end.Add(-10*time.Minute).Format(time.RFC3339)))}},
+		{fmt.Sprintf("last 30 lines of %d MiB, plain", *plain), []work{{"dalogd", func() (string, error) { return server.text("/docassemble.log?n=30") }}}},
+		{"last 10 minutes of the plain file, counted", []work{count("docassemble.log", "since="+escape(made.plainEnd.Add(-10*time.Minute).Format(time.RFC3339)))}},
+		{"errors among these", []work{count("docassemble.log", "level=error&since="+escape(made.plainEnd.Add(-10*time.Minute).Format(time.RFC3339)))}},
+		{"last 10 minutes of the compressed parts, counted", []work{count("worker.log", "since="+escape(made.end.Add(-10*time.Minute).Format(time.RFC3339)))}},
 		{"errors of an hour in the middle", []work{count("worker.log", "level=error&since="+escape(made.begin.Add(made.end.Sub(made.begin)/2).Format(time.RFC3339))+
 			"&until="+escape(made.begin.Add(made.end.Sub(made.begin)/2+time.Hour).Format(time.RFC3339)))}},
 	} {
@@ -142,6 +149,10 @@ func compare(ctx context.Context, title string, works []work) error {
 		}
 	}
 	fmt.Printf("%-50s", title)
+	if *rounds == 0 {
+		fmt.Println(" (not measured)")
+		return nil
+	}
 	for i, w := range works {
 		slices.Sort(times[i])
 		middle := times[i][len(times[i])/2]

@@ -21,11 +21,13 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/dalog-project/dalog/internal/e2e/peers"
 )
 
 var (
 	dalogd   = flag.String("dalogd", "bin/dalogd", "the program")
-	nginx    = flag.String("nginx", "nginx", "the program, of Debian's package nginx")
+	nginx    = flag.String("nginx", "", "the program; default: the one that scripts/peers.sh brought")
 	rounds   = flag.Int("rounds", 5, "rounds; the medians are printed")
 	size     = flag.Int64("size", 170<<20, "bytes of the large file")
 	lists    = flag.Int("lists", 20_000, "lists a round")
@@ -188,10 +190,16 @@ http {
 	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(*nginx, "-c", conf, "-e", filepath.Join(dir, "error"))
+	program := &peers.Peer{Path: *nginx}
+	if *nginx == "" {
+		if program, err = peers.Find("nginx"); err != nil {
+			return nil, err
+		}
+	}
+	cmd := program.Command("-c", conf, "-e", filepath.Join(dir, "error"))
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("%w; it is in Debian's package nginx", err)
+		return nil, err
 	}
 	s := &server{name: "nginx", addr: addr, cmd: cmd}
 	if err := s.await(); err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/dalog-project/dalog/internal/cli"
+	"github.com/dalog-project/dalog/internal/control"
 	"github.com/dalog-project/dalog/internal/logstore"
 	"github.com/dalog-project/dalog/internal/syslogsrv"
 )
@@ -36,6 +37,8 @@ type flags struct {
 	Allow                 []prefixes `group:"Who may" placeholder:"CIDR" default:"private" help:"Networks that may send and read. 'private' stands for loopback and the private ranges, 'any' for all. Repeatable."`
 	ProxyFrom             []prefixes `group:"Who may" placeholder:"CIDR" help:"Load balancers whose PROXY protocol header is believed. Repeatable."`
 	MaxConnections        int        `group:"Who may" placeholder:"N" default:"10000" help:"Syslog connections at a time."`
+	MaxSources            int        `group:"Receiving" placeholder:"N" default:"50000" help:"How many files of dalogfwd's there may be in all. Above, new ones are not taken and wait at their senders; the others go on."`
+	ForgetSources         age        `group:"Receiving" placeholder:"AGE" default:"180d" help:"Forget files of dalogfwd's that nobody has sent or claimed for that long, as of app servers that are gone. Their lines stay. 40d at least; 0: never."`
 	MaxConnectionsPerPeer int        `group:"Who may" placeholder:"N" default:"1000" help:"Syslog connections of one address at a time."`
 
 	TLSCert      string   `name:"tls-cert" group:"TLS" placeholder:"FILE" help:"Certificate and chain (PEM). Read again when it changes."`
@@ -50,6 +53,7 @@ type flags struct {
 	ReadyFile string     `group:"Reading" placeholder:"FILE" default:"/var/run/docassemble/ready" help:"The health check with ready=1 fails until this file exists. 'none': always ready."`
 
 	httpFlags
+	searchFlags
 
 	cli.Base
 
@@ -70,8 +74,14 @@ type flags struct {
 	} `cmd:"" help:"Have the running dalogd open its log files anew, as a HUP signal does. For logrotate's postrotate."`
 
 	Sources struct {
-		Output string `short:"o" enum:"text,json" default:"text" help:"'text' or 'json'."`
-	} `cmd:"" help:"List the files that dalogfwd sends to the running dalogd: from which byte to which each is stored, and what was left out."`
+		List struct {
+			Output string `short:"o" enum:"text,json" default:"text" help:"'text' or 'json'."`
+		} `cmd:"" default:"withargs" help:"List them: from which byte to which each is stored, and what was left out."`
+		Forget struct {
+			Idle  age  `placeholder:"AGE" default:"180d" help:"Only those that nobody has sent or claimed for that long."`
+			Force bool `help:"Allow an age below 40d: a dalogfwd that comes back sends such files again from their beginning."`
+		} `cmd:"" help:"Forget those of app servers that are gone: their lines stay, only the positions go."`
+	} `cmd:"" help:"The files that dalogfwd sends to the running dalogd."`
 
 	Inspect struct {
 		What string `arg:"" enum:"wal,checkpoint" help:"'wal' or 'checkpoint'."`
@@ -88,6 +98,11 @@ type flags struct {
 
 	command    string // the first word of the command
 	configFile string // that was read; empty: none
+}
+
+// running is the dalogd with these folders.
+func (f *flags) running() control.Program {
+	return control.Program{Name: "dalogd", StateDir: f.stateDir(), Settings: "--log-dir and --state-dir"}
 }
 
 func (f *flags) stateDir() string {
@@ -131,7 +146,7 @@ func parseFlags(args, environ []string, stdout, stderr io.Writer) (*flags, *cli.
 	if err != nil || inv.Done {
 		return f, inv, err
 	}
-	f.command, _, _ = strings.Cut(inv.Command, " ")
+	f.command = inv.Command
 	f.configFile = inv.ConfigFile
 	return f, inv, inv.Locate(f.check())
 }
@@ -149,10 +164,14 @@ func (f *flags) check() error {
 		return fmt.Errorf("--tls-allow-name needs --tls-client-ca, the CA of the senders' certificates")
 	case f.MaxConnections < 1 || f.MaxConnectionsPerPeer < 1:
 		return fmt.Errorf("--max-connections and --max-connections-per-peer must be 1 or more")
+	case f.MaxSources < 1:
+		return fmt.Errorf("--max-sources must be 1 or more")
+	case f.ForgetSources != 0 && time.Duration(f.ForgetSources) < syslogsrv.LeastForgetAge:
+		return fmt.Errorf("--forget-sources must be 40d or more, or 0 for never: a dalogfwd that comes back earlier would send the files again")
 	case f.MaxMessage < 1<<10 || f.MaxMessage > 64<<20:
 		return fmt.Errorf("--max-message must be from 1KiB to 64MiB")
 	}
-	return cmp.Or(f.checkHTTP(), f.keepFlags.check())
+	return cmp.Or(f.checkHTTP(), f.keepFlags.check(), f.searchFlags.check())
 }
 
 func (f *flags) syslogEndpoints(activated bool) []syslogsrv.Endpoint {

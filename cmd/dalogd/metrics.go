@@ -60,6 +60,9 @@ var (
 	takenDesc    = desc("sources_taken_over_total", "Files claimed by another dalogfwd while one was sending them, as when a machine was cloned.")
 	begunDesc    = desc("sources_begun_total", "Files claimed of which nothing was stored.")
 	endedDesc    = desc("sources_ended_total", "Files that are gone at the sender and stored to their end.")
+	sourcesDesc  = desc("sources", "Files of dalogfwd whose position is kept.")
+	forgotDesc   = desc("sources_forgotten_total", "Files forgotten because nobody has sent or claimed them for long.")
+	fullDesc     = desc("sources_refused_total", "Batches of new files refused because there are as many files as may be; they wait at their senders.")
 )
 
 // metricPeers bounds the addresses that become labels.
@@ -73,7 +76,7 @@ func (receiverMetrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		messagesDesc, bytesDesc, connectionsDesc, tlsDesc, openDesc, refusedDesc, defectsDesc, emptyDesc, lostDesc,
 		oversizeDesc, discardedDesc, framingDesc, dropsDesc, partialDesc, peerMsgDesc, peerSpeaksDesc, peerLastDesc,
-		batchesDesc, linesDesc, skippedDesc, batchRefDesc, sessionsDesc, fencedDesc, takenDesc, begunDesc, endedDesc,
+		batchesDesc, linesDesc, skippedDesc, batchRefDesc, sessionsDesc, fencedDesc, takenDesc, begunDesc, endedDesc, sourcesDesc, forgotDesc, fullDesc,
 	} {
 		ch <- d
 	}
@@ -99,6 +102,9 @@ func (m receiverMetrics) Collect(ch chan<- prometheus.Metric) {
 	count(takenDesc, s.Dalog.SourcesTaken)
 	count(begunDesc, s.Dalog.SourcesBegun)
 	count(endedDesc, s.Dalog.SourcesEnded)
+	count(forgotDesc, s.Dalog.SourcesForgot)
+	count(fullDesc, s.Dalog.SourcesFull)
+	gauge(sourcesDesc, float64(s.Dalog.Sources))
 	gauge(sessionsDesc, float64(s.Dalog.Live))
 	for p, v := range s.Messages {
 		count(messagesDesc, v, p.String())

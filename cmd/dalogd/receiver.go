@@ -74,6 +74,8 @@ func (f *flags) rules() syslogsrv.Rules {
 		Zones:                 make(map[netip.Prefix]*time.Location),
 		MaxConnections:        f.MaxConnections,
 		MaxConnectionsPerPeer: f.MaxConnectionsPerPeer,
+		MaxSources:            f.MaxSources,
+		ForgetSources:         time.Duration(f.ForgetSources),
 	}
 	for _, z := range f.Zone {
 		if z.prefix.IsValid() {

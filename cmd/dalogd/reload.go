@@ -19,7 +19,7 @@ import (
 
 // live are the settings that a reload takes over; all others need a restart.
 var live = []string{
-	"allow", "proxy_from", "zone", "max_connections", "max_connections_per_peer",
+	"allow", "proxy_from", "zone", "max_connections", "max_connections_per_peer", "max_sources", "forget_sources",
 	"tls_cert", "tls_key", "tls_client_ca", "tls_allow_name",
 	"rotate_size", "rotate_every", "keep_count", "keep_age", "keep_bytes", "keep_free", "keep", "route",
 	"open_to", "login_from", "users", "tokens", "rights", "trust_proxy", "proxy_users", "http_name",
@@ -42,15 +42,7 @@ type reloader struct {
 
 	mu       sync.Mutex
 	settings []cli.Setting // in force
-	last     reloaded
-}
-
-// reloaded is what became of the last reload.
-type reloaded struct {
-	At    time.Time `json:"at"`
-	Error string    `json:"error,omitempty"`
-	// Restart are the settings that changed and wait for a restart.
-	Restart []string `json:"restart,omitempty"`
+	last     cli.Reloaded
 }
 
 // reload takes the configuration over as it is now, reads the TLS files and
@@ -62,7 +54,7 @@ func (r *reloader) reload(ctx context.Context) error {
 	r.log.Info("reloading")
 	r.service.Reloading()
 	defer r.service.Ready("running")
-	r.last = reloaded{At: time.Now()}
+	r.last = cli.Reloaded{At: time.Now()}
 	err := r.configure()
 	if err != nil {
 		r.log.Error("configuration not reloaded, the former one stays in force", "err", err)
@@ -90,10 +82,10 @@ func (r *reloader) configure() error {
 	if wrong := f.checkOthers(); len(wrong) > 0 {
 		return inv.Locate(errors.Join(wrong...))
 	}
-	changed := changes(r.settings, inv.Settings)
+	changed := cli.Changes(r.settings, inv.Settings)
 	if r.certs != nil && f.TLSCert != "" {
 		err := r.certs.Change(f.certificateFiles())
-		sameFiles := !slices.ContainsFunc(changed, func(s string) bool { return strings.HasPrefix(s, "tls_") })
+		sameFiles := !slices.ContainsFunc(changed, func(s cli.Setting) bool { return strings.HasPrefix(s.Name, "tls_") })
 		switch {
 		case err == nil:
 			r.log.Info("TLS certificate reloaded")
@@ -115,14 +107,13 @@ func (r *reloader) configure() error {
 	r.level.Set(f.Level())
 
 	for _, s := range changed {
-		name, _, _ := strings.Cut(s, ":")
-		isTLS := strings.HasPrefix(name, "tls_")
-		if !slices.Contains(live, name) || isTLS && (r.certs == nil || f.TLSCert == "") {
-			r.last.Restart = append(r.last.Restart, name)
+		isTLS := strings.HasPrefix(s.Name, "tls_")
+		if !slices.Contains(live, s.Name) || isTLS && (r.certs == nil || f.TLSCert == "") {
+			r.last.Restart = append(r.last.Restart, s.Name)
 		}
 	}
 	if len(changed) > 0 {
-		r.log.Info("settings changed", "settings", strings.Join(changed, "; "))
+		r.log.Info("settings changed", "settings", cli.Describe(changed))
 	}
 	if len(r.last.Restart) > 0 {
 		r.log.Warn("settings that changed count only after a restart", "settings", strings.Join(r.last.Restart, ", "))
@@ -132,18 +123,8 @@ func (r *reloader) configure() error {
 	return nil
 }
 
-// changes lists settings whose values differ, with the new ones.
-func changes(before, now []cli.Setting) (list []string) {
-	for i, s := range now {
-		if !slices.Equal(before[i].Values, s.Values) {
-			list = append(list, s.Name+": "+s.Value())
-		}
-	}
-	return list
-}
-
 // state is what became of the last reload; zero before the first one.
-func (r *reloader) state() reloaded {
+func (r *reloader) state() cli.Reloaded {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.last

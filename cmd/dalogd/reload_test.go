@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -15,9 +16,11 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/zstd"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/dalog-project/dalog/internal/cli"
+	"github.com/dalog-project/dalog/internal/relp"
 )
 
 // configFile is a configuration file that is replaced as an editor does.
@@ -56,14 +59,19 @@ func TestReloadUnderLoad(t *testing.T) {
 	config.write(first...)
 	d := startDaemon(t, "--config", config.path)
 
-	const senders = 4
+	const senders = 5 // plain, TLS, plain, TLS, RELP
 	var sent [senders]atomic.Int64
 	var failed atomic.Pointer[error]
 	stop := make(chan struct{})
 	var group sync.WaitGroup
 	for i := range senders {
-		var c net.Conn = dial(t, "tcp", d.addr["tcp"])
-		if i%2 == 1 {
+		var c io.Writer
+		switch {
+		case i == 4:
+			c = startRELP(t, d.addr["tcp"])
+		case i%2 == 0:
+			c = dial(t, "tcp", d.addr["tcp"])
+		default:
 			secure, err := tls.Dial("tcp", d.addr["tls"], &tls.Config{InsecureSkipVerify: true})
 			require.NoError(t, err)
 			t.Cleanup(func() { secure.Close() })
@@ -95,9 +103,9 @@ func TestReloadUnderLoad(t *testing.T) {
 		said := ""
 		switch round % 4 {
 		case 0:
-			config.write(append(first, "max_connections: 4", "zone: [127.0.0.0/8=America/New_York]", "keep_age: 5d", route)...)
+			config.write(append(first, "max_connections: 5", "zone: [127.0.0.0/8=America/New_York]", "keep_age: 5d", route)...)
 			said = d.reload()
-			require.Contains(t, said, "max_connections: 4")
+			require.Contains(t, said, "max_connections: 5")
 		case 1:
 			config.write(append(first, "rotate_size: 64KiB", "zone: UTC", "log_level: debug", route, "line_format: bsd")...)
 			said = d.reload()
@@ -141,6 +149,32 @@ func TestReloadUnderLoad(t *testing.T) {
 		require.Equal(t, 1, n, line)
 	}
 	t.Logf("%d lines", total)
+}
+
+// relpSender sends each line that is written to it as a message of RELP.
+type relpSender struct{ *relp.Client }
+
+func startRELP(t *testing.T, addr string) *relpSender {
+	t.Helper()
+	c, err := relp.Open(t.Context(), dial(t, "tcp", addr), relp.ClientConfig{})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, c.Close(), "all is answered") })
+	return &relpSender{c}
+}
+
+func (s *relpSender) Write(b []byte) (int, error) {
+	for line := range strings.Lines(string(b)) {
+		for s.Free() == 0 {
+			if err := s.Err(); err != nil {
+				return 0, err
+			}
+			time.Sleep(time.Millisecond)
+		}
+		if _, err := s.Send("syslog", []byte(line)); err != nil {
+			return 0, err
+		}
+	}
+	return len(b), s.Flush()
 }
 
 // plainLines are those of a log file or of a part, compressed or not.

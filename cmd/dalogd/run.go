@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/dalog-project/dalog/internal/cli"
+	"github.com/dalog-project/dalog/internal/control"
 	"github.com/dalog-project/dalog/internal/httpindex"
 	"github.com/dalog-project/dalog/internal/logstore"
 	"github.com/dalog-project/dalog/internal/syslogsrv"
@@ -39,13 +40,19 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	case f.command == "check":
 		err = check(stdout, f, inv)
 	case f.command == "reopen":
-		_, err = ask(f.stateDir(), "reopen", f.Reopen.Wait)
+		if f.Reopen.Wait {
+			_, err = f.running().Ask("reopen")
+		} else {
+			err = f.running().Tell("reopen")
+		}
 	case f.command == "status":
 		err = printStatus(stdout, f)
 	case f.command == "healthcheck":
 		err = healthCheck(ctx, f)
-	case f.command == "sources":
+	case f.command == "sources list":
 		err = printSources(stdout, f)
+	case f.command == "sources forget":
+		err = forgetSources(stdout, f)
 	case f.command == "inspect":
 		err = inspect(stdout, f)
 	case f.command == "password":
@@ -121,7 +128,7 @@ func serve(ctx context.Context, f *flags, env cli.Environment, r *reloader) erro
 		Logs: store, Guard: r.guard, Alive: store.Err, ReadyFile: f.readyFile(),
 		Metrics:  promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
 		Hostname: hostname(), Logger: log,
-		Intake: intake(receiver, store, f.LogDir),
+		Intake: intake(receiver, store, f.LogDir), Limits: f.limits(),
 	})
 	server := httpindex.NewServer(pages, log)
 	if r.certs != nil {
@@ -147,10 +154,11 @@ func serve(ctx context.Context, f *flags, env cli.Environment, r *reloader) erro
 	serving := start(ctx, web.run(server))
 	receiving := start(ctx, func(ctx context.Context) error { return receiver.Run(ctx, store) })
 	controlling := start(ctx, func(ctx context.Context) error {
-		err := serveControl(ctx, f.stateDir(), log, controls{
-			"reopen":  func() ([]byte, error) { return nil, r.reload(ctx) },
-			"status":  func() ([]byte, error) { return json.Marshal(r.status(f)) },
-			"sources": func() ([]byte, error) { return writeSources(receiver, store) },
+		err := control.Serve(ctx, f.stateDir(), log, control.Commands{
+			"reopen":  func(context.Context, []string) ([]byte, error) { return nil, r.reload(ctx) },
+			"status":  func(context.Context, []string) ([]byte, error) { return json.Marshal(r.status(f)) },
+			"sources": func(context.Context, []string) ([]byte, error) { return writeSources(receiver, store) },
+			"forget":  func(ctx context.Context, words []string) ([]byte, error) { return forget(ctx, receiver, words) },
 		})
 		if err != nil {
 			log.Warn("dalogd reopen (a HUP signal does the same) and dalogd sources do not work", "err", err)

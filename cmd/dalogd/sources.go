@@ -2,13 +2,17 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"text/tabwriter"
 	"time"
 
+	"github.com/dalog-project/dalog/internal/cli"
 	"github.com/dalog-project/dalog/internal/delivery"
 	"github.com/dalog-project/dalog/internal/httpindex"
 	"github.com/dalog-project/dalog/internal/logstore"
@@ -37,11 +41,11 @@ func listSources(receiver *syslogsrv.Server, store *logstore.Store) []httpindex.
 
 // printSources asks the running dalogd for its sources and prints them.
 func printSources(stdout io.Writer, f *flags) error {
-	answer, err := ask(f.stateDir(), "sources", true)
+	answer, err := f.running().Ask("sources")
 	if err != nil {
 		return err
 	}
-	if f.Sources.Output == "json" {
+	if f.Sources.List.Output == "json" {
 		_, err := stdout.Write(answer)
 		return err
 	}
@@ -73,4 +77,32 @@ func printSources(stdout io.Writer, f *flags) error {
 func writeSources(receiver *syslogsrv.Server, store *logstore.Store) ([]byte, error) {
 	b, err := json.MarshalIndent(listSources(receiver, store), "", "  ")
 	return append(b, '\n'), err
+}
+
+// forgetSources has the running dalogd forget sources that are idle.
+func forgetSources(stdout io.Writer, f *flags) error {
+	idle := time.Duration(f.Sources.Forget.Idle)
+	if idle < syslogsrv.LeastForgetAge && !f.Sources.Forget.Force {
+		return &cli.ExitError{Code: cli.ExitUsage, Err: errors.New(
+			"--idle below 40d: a dalogfwd that comes back would send the files again from their beginning. Give --force if none will")}
+	}
+	answer, err := f.running().Ask("forget", idle.String())
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(stdout, "%s forgotten; their lines stay\n", answer)
+	return err
+}
+
+// forget answers "forget AGE" with how many sources that were.
+func forget(ctx context.Context, receiver *syslogsrv.Server, words []string) ([]byte, error) {
+	if len(words) != 1 {
+		return nil, errors.New("forget: an age is expected")
+	}
+	idle, err := time.ParseDuration(words[0])
+	if err != nil || idle < 0 {
+		return nil, fmt.Errorf("forget: %q is no age", words[0])
+	}
+	n := receiver.ForgetIdle(ctx, time.Now().Add(-idle))
+	return strconv.AppendInt(nil, int64(n), 10), nil
 }

@@ -26,16 +26,16 @@ var statusWords = []string{"ok", "warning", "critical"}
 
 // status is how a running dalogd is.
 type status struct {
-	State      string    `json:"state"`
-	Reasons    []string  `json:"reasons"` // why it is not ok
-	Version    string    `json:"version"`
-	PID        int       `json:"pid"`
-	UID        int       `json:"uid"`
-	Since      time.Time `json:"since"`
-	Now        time.Time `json:"now"`
-	ConfigFile string    `json:"config_file"`
-	LastReload *reloaded `json:"last_reload"`
-	Listening  []string  `json:"listening"`
+	State      string        `json:"state"`
+	Reasons    []string      `json:"reasons"` // why it is not ok
+	Version    string        `json:"version"`
+	PID        int           `json:"pid"`
+	UID        int           `json:"uid"`
+	Since      time.Time     `json:"since"`
+	Now        time.Time     `json:"now"`
+	ConfigFile string        `json:"config_file"`
+	LastReload *cli.Reloaded `json:"last_reload"`
+	Listening  []string      `json:"listening"`
 
 	LogDir string `json:"log_dir"`
 	Store  struct {
@@ -120,7 +120,7 @@ func (r *reloader) status(f *flags) *status {
 		}
 	}
 	if err := r.store.Err(); err != nil {
-		say(statusCritical, "lines are not stored: %s", oneLine(err))
+		say(statusCritical, "lines are not stored: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 	if last := r.state(); !last.At.IsZero() {
 		s.LastReload = &last
@@ -137,6 +137,9 @@ func (r *reloader) status(f *flags) *status {
 	if rs.KernelDrops > 0 {
 		say(statusWarning, "the kernel dropped %d datagrams because they came too fast", rs.KernelDrops)
 	}
+	if d := rs.Dalog; d.Sources >= d.SourceLimit {
+		say(statusWarning, "there are %d files of dalogfwd, as many as may be: new ones wait at their senders (--max-sources; dalogd sources forget)", d.Sources)
+	}
 	if st.Overflow+st.Diverted > 0 {
 		say(statusWarning, "%d messages and %d bytes went to overflow.log", st.Overflow, st.Diverted)
 	}
@@ -147,7 +150,7 @@ func (r *reloader) status(f *flags) *status {
 // printStatus asks the running dalogd and prints what it says. The error, where
 // it is not well, carries the exit code only.
 func printStatus(stdout io.Writer, f *flags) error {
-	body, err := ask(f.stateDir(), "status", true)
+	body, err := f.running().Ask("status")
 	if err != nil {
 		return &cli.ExitError{Code: statusCritical, Err: err}
 	}

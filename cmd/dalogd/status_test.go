@@ -59,7 +59,7 @@ func TestStatus(t *testing.T) {
 
 	code, _, stderr = call("status", "--log-dir", t.TempDir())
 	require.Equal(t, 2, code)
-	require.Contains(t, stderr, "It does not run, or runs with other folders: see --log-dir and --state-dir")
+	require.Contains(t, stderr, "start it, or give the --log-dir and --state-dir that it was started with")
 }
 
 func TestHealthCheck(t *testing.T) {

@@ -23,7 +23,7 @@ func openStore(f *flags, logFiles int, log *slog.Logger) (*logstore.Store, error
 		Dir: f.LogDir, StateDir: f.StateDir,
 		LineFormat: f.LineFormat.LineFormat, Host: f.Host.HostColumn, Logger: log,
 		Durability: f.Durability.Durability, Salvage: f.Salvage,
-		MaxUncommitted: maxUncommitted, MaxOpenFiles: logFiles,
+		MaxUncommitted: maxUncommitted, MaxOpenFiles: logFiles, SearchCores: f.SearchCores,
 	}
 	f.keepFlags.apply(&cfg)
 	cfg.Routes = f.routes()

@@ -33,7 +33,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	t.Parallel()
 	fwd, err := forwarder.Open(forwarder.Config{Servers: []string{"127.0.0.1:1"}, Hostname: "h", StateDir: t.TempDir()})
 	require.NoError(t, err)
-	doctest.Section(t, root+"/docs/metrics.md", "dalogfwd", doctest.Metrics(t, registry(fwd), "dalogfwd_"), *update)
+	doctest.Section(t, root+"/docs/metrics.md", "dalogfwd", doctest.Metrics(t, registry(fwd.Stats), "dalogfwd_"), *update)
 }
 
 // The configuration file of the package is sound, with every line taken in.

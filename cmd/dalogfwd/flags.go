@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dalog-project/dalog/internal/cli"
+	"github.com/dalog-project/dalog/internal/control"
 	"github.com/dalog-project/dalog/internal/forwarder"
 )
 
@@ -33,6 +34,7 @@ type flags struct {
 
 	OldDir      []string     `group:"What" placeholder:"DIR" help:"A folder that rotated files are put into (logrotate's olddir), relative to that of the file. Needed only where files may come, be rotated and be moved there while dalogfwd does not run: what it has begun to read it finds in folders beside the file by itself. Repeatable."`
 	HoldDeleted cli.ByteSize `group:"What" placeholder:"SIZE" default:"1GiB" help:"How much deleted files may take on the disk that are held open because they are not delivered. Beyond it the oldest are given up, which is told and counted."`
+	Pin         bool         `group:"What" help:"Keep a second name (a hard link) of each followed file in --state-dir, so that one that is deleted while dalogfwd does not run is still read to its end. Needs --state-dir on the file system of the files; --hold-deleted bounds what is kept. logrotate skips files that have a second name, unless allowhardlink is set for them."`
 
 	StateDir string `group:"State" placeholder:"DIR" default:"/var/lib/dalogfwd" help:"Folder of the positions up to which each file is delivered. Keep it over restarts: without it all files are sent again."`
 
@@ -49,6 +51,9 @@ type flags struct {
 		Output string        `short:"o" enum:"text,json" default:"text" help:"'text' or 'json'."`
 		MaxLag time.Duration `placeholder:"TIME" default:"1m" help:"Older lines that are not delivered are trouble."`
 	} `cmd:"" help:"Ask the dalogfwd that runs with --state-dir how it stands: per file the position, what waits and for how long, the last confirmation. Exit code 1: not connected, behind, or lines were lost; 2: none is running."`
+	Reload struct {
+		Wait bool `help:"Wait until the new configuration is in force; exit code 1 if it is not."`
+	} `cmd:"" help:"Have the dalogfwd that runs with --state-dir read its configuration again, as a HUP signal does."`
 	Check struct{} `cmd:"" help:"Look for mistakes without starting: settings, state folder, files, servers. Exit code 2: it would not start; 1: it would, and something would not be delivered."`
 
 	command string // the first word of the command
@@ -67,7 +72,7 @@ Examples:
   dalogfwd plan
   dalogfwd status -o json
 
-Signals: TERM and INT send what the files hold, for at most 5 seconds, write the positions and exit; at once when repeated; HUP does nothing.
+Signals: TERM and INT send what the files hold, for at most 5 seconds, write the positions and exit; at once when repeated. HUP reads the configuration again: what the files hold is sent, and all but state_dir, metrics and log_format changes at once. With a mistake in it the former one stays in force.
 
 Exit codes: 0 stopped as asked; 1 internal failure; 2 wrong usage or no server given; 5 state folder cannot be used; 6 another dalogfwd uses the state folder.
 
@@ -95,7 +100,7 @@ func parseFlags(args, environ []string, stdout, stderr io.Writer) (*flags, *cli.
 
 // check finds what does not go together.
 func (f *flags) check() error {
-	asks := f.command == "plan" || f.command == "status"
+	asks := f.command == "plan" || f.command == "status" || f.command == "reload"
 	if !cli.IsSet(f.Server) && !asks {
 		return errors.New("no log server: set LOGSERVER or give --server HOST[:PORT]; see dalogfwd --help")
 	}
@@ -103,6 +108,11 @@ func (f *flags) check() error {
 		return errors.New("--max-line must be from 1KiB to 16MiB")
 	}
 	return nil
+}
+
+// running is the dalogfwd with this state folder.
+func (f *flags) running() control.Program {
+	return control.Program{Name: "dalogfwd", StateDir: f.StateDir, Settings: "--state-dir"}
 }
 
 // config is what the flags ask for.
@@ -116,6 +126,7 @@ func (f *flags) config(env cli.Environment) (forwarder.Config, error) {
 		MaxLine:   int(f.MaxLine),
 
 		HoldDeleted: int64(f.HoldDeleted),
+		Pin:         f.Pin,
 		OldDirs:     f.OldDir,
 		Files:       docassembleFiles(),
 	}

@@ -23,12 +23,12 @@ type metricsFlags struct {
 }
 
 // registry gathers the forwarder's counters.
-func registry(fwd *forwarder.Forwarder) *prometheus.Registry {
+func registry(stats func() forwarder.Stats) *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	r.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		collector{fwd},
+		collector{stats},
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "dalogfwd_build_info", Help: "Always 1; the label tells the version.",
 			ConstLabels: prometheus.Labels{"version": versionText()},
@@ -38,7 +38,7 @@ func registry(fwd *forwarder.Forwarder) *prometheus.Registry {
 }
 
 // collector collects the Stats of a Forwarder.
-type collector struct{ fwd *forwarder.Forwarder }
+type collector struct{ stats func() forwarder.Stats }
 
 type metric struct {
 	desc  *prometheus.Desc
@@ -90,7 +90,7 @@ func (collector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements [prometheus.Collector].
 func (c collector) Collect(ch chan<- prometheus.Metric) {
-	s := c.fwd.Stats()
+	s := c.stats()
 	for _, m := range forwarderMetrics {
 		ch <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(&s))
 	}
@@ -110,11 +110,11 @@ func listenMetrics(f *flags) (net.Listener, error) {
 
 // serveMetrics serves until ctx ends. It is well as long as it answers: that a
 // server is away is no fault of this process.
-func serveMetrics(ctx context.Context, l net.Listener, fwd *forwarder.Forwarder, log *slog.Logger) {
+func serveMetrics(ctx context.Context, l net.Listener, stats func() forwarder.Stats, log *slog.Logger) {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry(fwd), promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry(stats), promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		fwd.Stats()
+		stats()
 		fmt.Fprintln(w, "ok")
 	})
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}

@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
@@ -13,16 +13,16 @@ import (
 	"time"
 
 	"github.com/dalog-project/dalog/internal/cli"
+	"github.com/dalog-project/dalog/internal/control"
 	"github.com/dalog-project/dalog/internal/forwarder"
 )
 
 // run is dalogfwd. It returns the exit code.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
-	// A reader of stderr that goes away is no reason to stop, and neither is a
-	// hang-up: there is nothing to read anew.
-	signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP)
+	// A reader of stderr that goes away is no reason to stop.
+	signal.Ignore(syscall.SIGPIPE)
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
 
 	f, inv, err := parseFlags(args, environ, stdout, stderr)
@@ -35,19 +35,30 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	case f.command == "plan":
 		err = showPlan(stdout, f, inv.Env, f.Plan.Output)
 	case f.command == "status":
-		err = showStatus(stdout, f.StateDir, f.Status.Output, f.Status.MaxLag)
+		err = showStatus(stdout, f.running(), f.Status.Output, f.Status.MaxLag)
+	case f.command == "reload":
+		if f.Reload.Wait {
+			_, err = f.running().Ask("reload")
+		} else {
+			err = f.running().Tell("reload")
+		}
 	case f.command == "check":
 		err = check(stdout, f, inv)
 	default:
-		log, _ := f.Logger(stderr)
+		log, level := f.Logger(stderr)
 		inv.Warn(log)
-		err = forward(ctx, f, inv.Env, signals, log)
+		s := &service{
+			args: args, environ: environ, log: log, level: level, notify: cli.Service{Log: log}, settings: inv.Settings,
+			next: make(chan order, 1), changed: make(chan struct{}),
+		}
+		err = s.forward(ctx, f, inv.Env, signals)
 	}
 	return cli.Report(stderr, "dalogfwd", err)
 }
 
 // forward follows and delivers until a signal or ctx says to stop.
-func forward(ctx context.Context, f *flags, env cli.Environment, signals <-chan os.Signal, log *slog.Logger) error {
+func (s *service) forward(ctx context.Context, f *flags, env cli.Environment, signals <-chan os.Signal) error {
+	log := s.log
 	config, err := f.config(env)
 	if err != nil {
 		return &cli.ExitError{Code: cli.ExitUsage, Err: err}
@@ -57,8 +68,8 @@ func forward(ctx context.Context, f *flags, env cli.Environment, signals <-chan 
 	if err != nil {
 		return err
 	}
-	fwd, err := forwarder.Open(config)
-	if err != nil {
+	s.config = config
+	if s.fwd, err = forwarder.Open(config); err != nil {
 		if metrics != nil {
 			metrics.Close()
 		}
@@ -69,16 +80,26 @@ func forward(ctx context.Context, f *flags, env cli.Environment, signals <-chan 
 	ended := make(chan struct{})
 	defer close(ended)
 	asked, noMore := context.WithCancel(context.WithoutCancel(ctx))
-	control := make(chan struct{})
+	controlled := make(chan struct{})
 	go func() {
-		defer close(control)
-		if err := serveControl(asked, f.StateDir, log, fwd.Status); err != nil {
-			log.Warn("'dalogfwd status' will get no answer", "error", err)
+		defer close(controlled)
+		err := control.Serve(asked, f.StateDir, log, control.Commands{
+			"reload": func(ctx context.Context, _ []string) ([]byte, error) { return nil, s.reload(ctx) },
+			"status": func(ctx context.Context, _ []string) ([]byte, error) {
+				st, err := s.status(ctx)
+				if err != nil {
+					return nil, err
+				}
+				return json.Marshal(st)
+			},
+		})
+		if err != nil {
+			log.Warn("'dalogfwd status' and 'dalogfwd reload' will get no answer", "error", err)
 		}
 	}()
 	defer func() {
 		noMore()
-		<-control
+		<-controlled
 	}()
 	go func() {
 		var begun time.Time
@@ -86,13 +107,17 @@ func forward(ctx context.Context, f *flags, env cli.Environment, signals <-chan 
 			select {
 			case sig := <-signals:
 				switch {
+				case sig == syscall.SIGHUP:
+					if begun.IsZero() {
+						go func() { _ = s.reload(asked) }() // it is logged
+					}
 				case begun.IsZero():
 					begun = time.Now()
 					log.Info("stopping", "signal", sig.String())
 					cancel()
 				case time.Since(begun) > sameSignal:
 					log.Info("stopping at once", "signal", sig.String())
-					fwd.Abort()
+					s.current().Abort()
 				}
 			case <-ended:
 				return
@@ -101,21 +126,20 @@ func forward(ctx context.Context, f *flags, env cli.Environment, signals <-chan 
 	}()
 	if metrics != nil {
 		log.Info("listening", "kind", "http", "addr", metrics.Addr().String())
-		go serveMetrics(ctx, metrics, fwd, log)
+		go serveMetrics(ctx, metrics, s.stats, log)
 	}
-	service := cli.Service{Log: log}
 	watch, noWatch := context.WithCancel(context.WithoutCancel(ctx))
 	defer noWatch()
 	go func() {
-		if err := service.Watch(watch, func() { fwd.Stats() }); err != nil {
+		if err := s.notify.Watch(watch, func() { s.stats() }); err != nil {
 			log.Warn("the service manager's watchdog is not served", "err", err)
 		}
 	}()
-	service.Ready("running")
-	defer context.AfterFunc(ctx, service.Stopping)()
+	s.notify.Ready("running")
+	defer context.AfterFunc(ctx, s.notify.Stopping)()
 	log.Info("ready", "version", versionText(), "pid", os.Getpid(), "server", strings.Join(config.Servers, ","),
 		"protocol", config.Protocol, "hostname", config.Hostname, "files", len(config.Files), "state_dir", config.StateDir)
-	if err := fwd.Run(ctx); err != nil {
+	if err := s.run(ctx); err != nil {
 		return err
 	}
 	log.Info("ended")

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dalog-project/dalog/internal/cli"
+	"github.com/dalog-project/dalog/internal/control"
 	"github.com/dalog-project/dalog/internal/forwarder"
 	"github.com/dalog-project/dalog/internal/syslog"
 )
@@ -29,10 +30,13 @@ func trouble(summary []string) error {
 }
 
 // showStatus is dalogfwd status.
-func showStatus(stdout io.Writer, stateDir, format string, maxLag time.Duration) error {
-	st, err := askStatus(stateDir)
-	if errors.Is(err, errNotRunning) {
-		err = fmt.Errorf("%w: %s; start it, or give the --state-dir that it was started with", err, stateDir)
+func showStatus(stdout io.Writer, running control.Program, format string, maxLag time.Duration) error {
+	var st liveStatus
+	answer, err := running.Ask("status")
+	if err == nil {
+		if err = json.Unmarshal(answer, &st); err != nil {
+			err = fmt.Errorf("dalogfwd gave an answer that this program does not understand: %w", err)
+		}
 	}
 	if err != nil {
 		return &cli.ExitError{Code: exitUnanswered, Err: err}
@@ -40,7 +44,7 @@ func showStatus(stdout io.Writer, stateDir, format string, maxLag time.Duration)
 	wrong := statusTrouble(&st, maxLag)
 	if format == "json" {
 		err = printJSON(stdout, struct {
-			forwarder.Status
+			liveStatus
 			OK      bool     `json:"ok"`
 			Trouble []string `json:"trouble"`
 		}{st, len(wrong) == 0, wrong})
@@ -54,7 +58,7 @@ func showStatus(stdout io.Writer, stateDir, format string, maxLag time.Duration)
 }
 
 // statusTrouble says what is not as it should be, in short.
-func statusTrouble(st *forwarder.Status, maxLag time.Duration) (wrong []string) {
+func statusTrouble(st *liveStatus, maxLag time.Duration) (wrong []string) {
 	if st.Connected == "" {
 		wrong = append(wrong, "not connected to "+strings.Join(st.Servers, " or "))
 	}
@@ -77,13 +81,21 @@ func statusTrouble(st *forwarder.Status, maxLag time.Duration) (wrong []string) 
 	if st.Problem != "" {
 		wrong = append(wrong, st.Problem)
 	}
+	if last := st.LastReload; last != nil {
+		if last.Error != "" {
+			wrong = append(wrong, "the last reload: "+last.Error)
+		}
+		if len(last.Restart) > 0 {
+			wrong = append(wrong, "settings wait for a restart: "+strings.Join(last.Restart, ", "))
+		}
+	}
 	if st.Stats.LostBytes > 0 {
 		wrong = append(wrong, sizeText(int64(st.Stats.LostBytes))+" lost since the start; the log says of which files")
 	}
 	return wrong
 }
 
-func printStatus(w io.Writer, st *forwarder.Status) error {
+func printStatus(w io.Writer, st *liveStatus) error {
 	now := time.Now()
 	if st.Connected == "" {
 		fmt.Fprintf(w, "not connected; server: %s, protocol %s\n", strings.Join(st.Servers, ", "), st.Protocol)

@@ -38,7 +38,7 @@ type Lookup struct {
 
 // Base are the flags and commands that both programs have.
 type Base struct {
-	ConfigFile string `name:"config" group:"Configuration" placeholder:"FILE" help:"Settings as YAML. 'none': no file. Default: ${config_file}, where it exists."`
+	ConfigFile string `name:"config" group:"Configuration" placeholder:"FILE" help:"Settings as YAML. Settings in the files *.yaml of the folder of that name that ends in .d count after it, by name. 'none': no file. Default: ${config_file}, where it exists."`
 	LogFlags
 
 	Version kong.VersionFlag `help:"Print the version and exit."`

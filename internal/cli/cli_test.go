@@ -105,6 +105,49 @@ func TestPrecedence(t *testing.T) {
 }
 
 // All that is wrong is found, also where something else overrides it.
+// The files of the folder beside the configuration file count after it, by name,
+// with or without it.
+func TestFolder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, content string) {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+	}
+	load := func(args ...string) (*result, error) {
+		r := &result{}
+		var out bytes.Buffer
+		p := Program{Name: "sampled", ConfigFile: filepath.Join(dir, "sampled.yaml"), Args: args, Stdout: &out, Stderr: &out}
+		var err error
+		r.inv, err = p.Parse(&r.sample)
+		return r, err
+	}
+	write("sampled.d/20-more.yaml", "names: [c]\nloud: true\n")
+	write("sampled.d/10-first.yml", "names: [b]\nsize: 2KiB\n")
+	write("sampled.d/.30-hidden.yaml", "nonsense: 1\n")
+	write("sampled.d/30-old.yaml.bak", "nonsense: 1\n")
+	r, err := load()
+	require.NoError(t, err)
+	require.Equal(t, []string{"c"}, r.Names)
+	require.EqualValues(t, 2048, r.Size)
+	require.Equal(t, filepath.Join(dir, "sampled.d"), r.inv.ConfigFile)
+
+	write("sampled.yaml", "names: [a]\ndir: /a\nsize: 1KiB\n")
+	r, err = load()
+	require.NoError(t, err)
+	require.Equal(t, []string{"c"}, r.Names)
+	require.Equal(t, "/a", r.Dir)
+	require.Equal(t, filepath.Join(dir, "sampled.d/10-first.yml:2"), r.origin("size"))
+	require.Equal(t, filepath.Join(dir, "sampled.yaml"), r.inv.ConfigFile)
+	_, err = load("--config", "none")
+	require.NoError(t, err)
+
+	write("sampled.d/15-wrong.yaml", "dir: /b\nsiez: 1\n")
+	_, err = load()
+	require.EqualError(t, err, filepath.Join(dir, "sampled.d/15-wrong.yaml:2")+": unknown setting siez, did you mean size?")
+}
+
 func TestProblems(t *testing.T) {
 	t.Parallel()
 	const file = "dri: /x\nsize: big\nsizes: [1, 2KiB, x]\nlog_format: xml\nloud: perhaps\n"

@@ -3,8 +3,11 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
@@ -42,6 +45,32 @@ func readFile(path string) ([]fileEntry, *Problem) {
 		return nil, &Problem{Origin: path, Err: errors.New("is larger than 1 MiB, which no configuration is")}
 	}
 	return parseFile(path, content)
+}
+
+// folderBeside is where more files of settings are: dalogd.d beside dalogd.yaml.
+func folderBeside(path string) string {
+	return strings.TrimSuffix(path, filepath.Ext(path)) + ".d"
+}
+
+// filesIn lists the files of a folder that end in .yaml or .yml, by name. The
+// folder may be missing; hidden files, which editors leave, do not count.
+func filesIn(folder string) (files []string, problem *Problem) {
+	if folder == "" {
+		return nil, nil
+	}
+	entries, err := os.ReadDir(folder)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, &Problem{Origin: folder, Err: fmt.Errorf("cannot be read: %w", errors.Unwrap(err))}
+	}
+	for _, e := range entries {
+		if ext := filepath.Ext(e.Name()); (ext == ".yaml" || ext == ".yml") && !strings.HasPrefix(e.Name(), ".") {
+			files = append(files, filepath.Join(folder, e.Name()))
+		}
+	}
+	return files, nil
 }
 
 // parseRoot finds the settings in a file; nil where there are none.

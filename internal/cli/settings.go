@@ -69,6 +69,7 @@ type source struct {
 	loaded   bool
 	command  string // when loaded
 	path     string // of the configuration file; empty: none
+	folder   string // of the files that go before it
 	resolved map[string]Setting
 	problems Problems
 }
@@ -111,13 +112,23 @@ func (s *source) load(c *kong.Context) {
 			settings[f.Name] = f
 		}
 	}
-	s.path = s.configFile(c)
+	s.path, s.folder = s.configFile(c)
+	files, problem := filesIn(s.folder)
+	if problem != nil {
+		s.problems = append(s.problems, problem)
+	}
 	if s.path != "" {
-		entries, problem := readFile(s.path)
+		files = append([]string{s.path}, files...)
+	}
+	if s.path == "" && len(files) > 0 {
+		s.path = s.folder
+	}
+	for _, path := range files { // what comes later counts
+		entries, problem := readFile(path)
 		if problem != nil {
 			s.problems = append(s.problems, problem)
 		}
-		s.takeFile(settings, entries)
+		s.takeFile(path, settings, entries)
 	}
 	for name, f := range settings {
 		variable := EnvName(s.program.Name, name)
@@ -174,9 +185,9 @@ func (s *source) value(c *kong.Context, f *kong.Flag) string {
 	return f.Default
 }
 
-// configFile is the file that --config, its variable or the default names.
-// The default file may be missing.
-func (s *source) configFile(c *kong.Context) string {
+// configFile is the file that --config, its variable or the default names, and the
+// folder beside it. The default file may be missing, the folder too.
+func (s *source) configFile(c *kong.Context) (file, folder string) {
 	path := ""
 	for _, p := range c.Path {
 		if p.Flag != nil && p.Flag.Name == configFlag {
@@ -186,26 +197,28 @@ func (s *source) configFile(c *kong.Context) string {
 	path = cmp.Or(path, s.env[EnvName(s.program.Name, configFlag)])
 	switch path {
 	case "none":
-		return ""
+		return "", ""
 	case "":
-		if _, err := os.Stat(s.program.ConfigFile); err != nil && errors.Is(err, os.ErrNotExist) {
-			return ""
+		path = s.program.ConfigFile
+		folder = folderBeside(path)
+		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+			path = ""
 		}
-		return s.program.ConfigFile
+		return path, folder
 	}
-	return path
+	return path, folderBeside(path)
 }
 
 func (s *source) onCommandLine(c *kong.Context, f *kong.Flag) bool {
 	return slices.ContainsFunc(c.Path, func(p *kong.Path) bool { return p.Flag == f })
 }
 
-// takeFile checks the entries of the file and takes them over.
-func (s *source) takeFile(settings map[string]*kong.Flag, entries []fileEntry) {
+// takeFile checks the entries of a file and takes them over.
+func (s *source) takeFile(path string, settings map[string]*kong.Flag, entries []fileEntry) {
 	seen := make(map[string]int)
 	for _, e := range entries {
 		wrong := func(line int, format string, args ...any) {
-			s.problems = append(s.problems, &Problem{at(s.path, line), fmt.Errorf(format, args...)})
+			s.problems = append(s.problems, &Problem{at(path, line), fmt.Errorf(format, args...)})
 		}
 		name := strings.ReplaceAll(e.key, "_", "-")
 		f := settings[name]
@@ -225,7 +238,7 @@ func (s *source) takeFile(settings map[string]*kong.Flag, entries []fileEntry) {
 		if len(e.values) == 0 && !e.list {
 			continue
 		}
-		setting := Setting{Origin: at(s.path, e.line)}
+		setting := Setting{Origin: at(path, e.line)}
 		if !f.IsSlice() && e.list {
 			wrong(e.line, "%s takes one value, not a list", e.key)
 			continue

@@ -16,6 +16,9 @@ type Standing struct {
 	Offset int64  // bytes of the source before it are stored
 	Anchor uint32 // CRC-32C of the bytes before Offset, at most AnchorSize
 	Seen   int64  // Unix time of the last batch, in seconds
+	// Claimed is the Unix time of the last session that had it, to a day or so; it
+	// may be before Seen.
+	Claimed int64
 
 	First   int64 // the offset of the first byte that came
 	Skipped int64 // bytes behind First that were left out on purpose

@@ -142,6 +142,56 @@ func TestLogsPageWhileFileGrows(t *testing.T) {
 	}
 }
 
+// 2 to 6 and 8 again, while 1,000 lines a second come and the file is closed at
+// each 100 KB.
+func TestLogsPageWhileRotating(t *testing.T) {
+	t.Parallel()
+	d := startDalogd(t, "", "--rotate-size", "100000")
+	feed(t, d, "docassemble", "docassemble.log", numbered("app", 0, 100)...)
+	conn, err := net.Dial("tcp", d.tcp)
+	require.NoError(t, err)
+	defer conn.Close()
+	stop, failed := make(chan struct{}), make(chan error, 1)
+	go func() {
+		every := time.NewTicker(20 * time.Millisecond)
+		defer every.Stop()
+		for n := 100; ; n += 20 {
+			select {
+			case <-stop:
+				failed <- nil
+				return
+			case <-every.C:
+			}
+			var b strings.Builder
+			for _, line := range numbered("ip=203.0.113.3 user=anonymous app", n, 20) {
+				b.WriteString(framed("<15>1 " + stamp + " web1 docassemble - - - " + line))
+			}
+			if _, err := conn.Write([]byte(b.String())); err != nil {
+				failed <- err
+				return
+			}
+		}
+	}()
+	closed := func() int {
+		parts, err := filepath.Glob(d.path("docassemble.log.d") + "/*.log*")
+		require.NoError(t, err)
+		return len(parts)
+	}
+	for round := 0; round < 2 || closed() < 6; round++ {
+		requirePage(t, d.http[0], "first")
+		requirePage(t, d.http[0], "download")
+		requirePage(t, d.http[0], "tail", "--file", "docassemble.log")
+		requirePage(t, d.http[0], "filter", "--file", "docassemble.log", "--pattern", "app.*7$")
+		requirePage(t, d.http[0], "logfile", "--file", "docassemble.log")
+		if closed() > 1 {
+			requirePage(t, d.http[0], "logfile", "--file", "docassemble.log.1")
+			requirePage(t, d.http[0], "tail", "--file", "docassemble.log.1")
+		}
+	}
+	close(stop)
+	require.NoError(t, <-failed)
+}
+
 // 4: logrotate renames the file in the middle of a download.
 func TestLogsPageWhileFileIsRenamed(t *testing.T) {
 	t.Parallel()

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/dalog-project/dalog/internal/delivery"
 )
@@ -14,14 +15,14 @@ import (
 // agentName is the file in the state folder that holds what this forwarder is to
 // servers that keep positions. Little endian:
 //
-//	"DALOGAGT"  version u32  agent [16]  store [16]
+//	"DALOGAGT"  version u32  agent [16]  store [16]  met i64
 //	begun u32, of each: id [16]  offset u64
 //	ending u32, of each: id [16]
 //	CRC-32C of all before it u32
 const (
 	agentName    = "agent"
 	agentMagic   = "DALOGAGT"
-	agentVersion = 1
+	agentVersion = 2 // 1 has no met
 )
 
 // maxEnding bounds the sources whose end no server has heard of yet. One that is
@@ -37,6 +38,8 @@ type agent struct {
 	mu       sync.Mutex // guards what follows
 	id       [16]byte
 	store    [16]byte                    // of the last session's server
+	met      int64                       // Unix time at which there was one last, to an hour; 0: not known
+	away     bool                        // that was long ago when the present session began
 	begun    map[delivery.SourceID]int64 // what that has something of, and from where on
 	ending   []delivery.SourceID         // gone, and that server is to forget them
 	disowned map[delivery.SourceID]bool  // another forwarder's by now: not to be ended
@@ -69,6 +72,7 @@ var errAgent = errors.New("agent file is damaged")
 func (a *agent) encode() []byte {
 	b := le.AppendUint32([]byte(agentMagic), agentVersion)
 	b = append(append(b, a.id[:]...), a.store[:]...)
+	b = le.AppendUint64(b, uint64(a.met))
 	b = le.AppendUint32(b, uint32(len(a.begun)))
 	for id, offset := range a.begun {
 		b = le.AppendUint64(append(b, id[:]...), uint64(offset))
@@ -85,11 +89,15 @@ func (a *agent) decode(b []byte) error {
 		return errAgent
 	}
 	d := decoder{b: b[len(agentMagic) : len(b)-4]}
-	if v := d.u32(); v != agentVersion {
-		return fmt.Errorf("%w: agent file of version %d", errNewerRegistry, v)
+	version := d.u32()
+	if version > agentVersion {
+		return fmt.Errorf("%w: agent file of version %d", errNewerRegistry, version)
 	}
 	copy(a.id[:], d.take(16))
 	copy(a.store[:], d.take(16))
+	if version > 1 {
+		a.met = int64(d.u64())
+	}
 	for range d.u32() {
 		id := delivery.SourceID(d.take(16))
 		if offset := int64(d.u64()); !d.short {
@@ -148,16 +156,41 @@ func (a *agent) name() [16]byte {
 
 // meet says which store the present server has. same tells whether it is that of
 // the last session: what that was sent is there, or it has lost it.
-func (a *agent) meet(store [16]byte) (same bool) {
+func (a *agent) meet(store [16]byte, now time.Time) (same bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	before := a.met
+	a.met, a.dirty = now.Unix(), true
+	a.away = a.store == store && before > 0 && now.Sub(time.Unix(before, 0)) > keepUnseen
 	if a.store == store {
 		return true
 	}
-	a.store, a.dirty = store, true
+	a.store = store
 	clear(a.begun)
 	a.ending = nil // the former server may keep them
 	return false
+}
+
+// stays says that the session goes on.
+func (a *agent) stays(now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if now.Unix()-a.met > 3600 {
+		a.met, a.dirty = now.Unix(), true
+	}
+}
+
+// forgot tells whether a server that does not know a source any more may have
+// forgotten it, because nobody was there for long, rather than lost it. The source
+// counts as new to it then.
+func (a *agent) forgot(id delivery.SourceID) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.away {
+		delete(a.begun, id)
+		a.dirty = true
+	}
+	return a.away
 }
 
 // has says that the server has something of a source, from that offset on.

@@ -104,6 +104,10 @@ func (c *courier) delivered(p *parcel, a *reply) error {
 		return nil
 	case a.code == delivery.CodeLater:
 		c.wait()
+		if time.Since(c.toldLater) > remindAfter {
+			c.toldLater = time.Now()
+			c.p.log.Warn("the server does not take a file now; its lines stay there, and are sent when it does", "path", l.source.Path, "server_says", a.text)
+		}
 	case a.code == delivery.CodeMismatch:
 		refusal, err := delivery.ParseRefusal(a.data)
 		if err != nil {

@@ -82,7 +82,7 @@ func (c *courier) claim(lanes []*lane, first bool) error {
 func (c *courier) introduced(opened *delivery.Opened) {
 	if !c.met {
 		c.met = true
-		if c.same = c.agent.meet(opened.Store); !c.same {
+		if c.same = c.agent.meet(opened.Store, time.Now()); !c.same {
 			c.p.log.Debug("the server's store is another one than before; positions stay as they are here")
 		}
 	}
@@ -108,6 +108,11 @@ func (c *courier) stands(l *lane, at delivery.Committed) {
 	if !at.Known {
 		l.at, l.anchor = 0, 0
 		if from, ok := c.agent.from(id); ok && c.same && confirmed > from {
+			if c.agent.forgot(id) {
+				c.p.log.Info("the server has forgotten the file, of which nothing came for long; going on where it was confirmed",
+					"path", l.source.Path, "offset", confirmed)
+				return
+			}
 			c.goBack(l, from, nil, confirmed)
 		}
 		return // the server has nothing of it: what was confirmed is elsewhere

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"time"
 )
@@ -56,7 +57,9 @@ type Config struct {
 	// HoldDeleted is how many bytes of deleted files that are not delivered may be
 	// held open; beyond it the oldest are given up. Default 1 GiB.
 	HoldDeleted int64
-	Log         *slog.Logger // default: discards
+	// Pin gives followed files a second name in StateDir, see tail.Config.
+	Pin bool
+	Log *slog.Logger // default: discards
 }
 
 // File is what to follow and how to send it.
@@ -113,6 +116,30 @@ func (c *Config) setDefaults() error {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return nil
+}
+
+// Check finds what is wrong with c, the TLS files included. Neither the state
+// folder nor the files to follow are touched.
+func (c Config) Check() error {
+	c.Servers = slices.Clone(c.Servers)
+	_, _, err := c.complete()
+	return err
+}
+
+// complete sets the defaults and reads what c names.
+func (c *Config) complete() (protocol, *dialTLS, error) {
+	if err := c.setDefaults(); err != nil {
+		return nil, nil, err
+	}
+	proto, ok := protocols[c.Protocol]
+	if !ok {
+		return nil, nil, fmt.Errorf("protocol %q is not known", c.Protocol)
+	}
+	if c.TLS == nil {
+		return proto, nil, nil
+	}
+	secure, err := newDialTLS(*c.TLS, c.Log)
+	return proto, secure, err
 }
 
 func notInHost(r rune) bool {

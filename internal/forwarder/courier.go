@@ -38,18 +38,19 @@ type courier struct {
 	packed []byte // being packed
 
 	// Of the session.
-	client  *relp.Client
-	nonce   [16]byte
-	same    bool // the server's store is that of the session before
-	met     bool // it has told its store
-	orders  map[uint32]order
-	ending  map[delivery.SourceID]bool
-	retryAt time.Time // the server has asked for that much patience
-	patient time.Duration
-	out     []byte
-	latency time.Duration   // from sending a parcel to its answer, of late
-	begun   int             // sources of the tailer that were claimed, or are to be
-	blocked map[string]bool // paths of which nothing more is sent for now
+	client    *relp.Client
+	nonce     [16]byte
+	same      bool // the server's store is that of the session before
+	met       bool // it has told its store
+	orders    map[uint32]order
+	ending    map[delivery.SourceID]bool
+	retryAt   time.Time // the server has asked for that much patience
+	patient   time.Duration
+	toldLater time.Time // that the server does not take a file
+	out       []byte
+	latency   time.Duration   // from sending a parcel to its answer, of late
+	begun     int             // sources of the tailer that were claimed, or are to be
+	blocked   map[string]bool // paths of which nothing more is sent for now
 
 	opened bool        // not the first session of this process
 	nonces [8][16]byte // of this process's last sessions
@@ -145,6 +146,9 @@ func (c *courier) serve(ctx context.Context, stop <-chan struct{}, client *relp.
 		}
 		if stopping && !more && len(c.unsent) == 0 && len(c.orders) == 0 && c.raw == 0 {
 			return nil, nil
+		}
+		if c.met {
+			c.agent.stays(time.Now())
 		}
 		ready := c.p.tailer.Ready()
 		if better != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -14,7 +15,11 @@ import (
 	"github.com/dalog-project/dalog/internal/vfs"
 )
 
-const lockName = "lock"
+// Names in the state folder.
+const (
+	lockName = "lock"
+	pinsName = "pins"
+)
 
 // Forwarder follows files and delivers their lines.
 //
@@ -29,7 +34,7 @@ type Forwarder struct {
 	agent    *agent // nil: the protocol has no positions at the server
 	tailer   *tail.Tailer
 	pump     *pump
-	counters counters
+	counters *counters
 
 	abort     chan struct{}
 	abortOnce sync.Once
@@ -37,22 +42,18 @@ type Forwarder struct {
 
 // Open takes the state folder and reads what it holds. Files and the server are
 // not touched before Run. Errors are ErrState, ErrInUse, or about cfg.
-func Open(cfg Config) (*Forwarder, error) {
-	if err := cfg.setDefaults(); err != nil {
+func Open(cfg Config) (*Forwarder, error) { return open(cfg, new(counters)) }
+
+// Next opens the one that goes on in f's place with another configuration. f's Run
+// must have returned. It counts on where f has stopped.
+func (f *Forwarder) Next(cfg Config) (*Forwarder, error) { return open(cfg, f.counters) }
+
+func open(cfg Config, counters *counters) (*Forwarder, error) {
+	proto, secure, err := cfg.complete()
+	if err != nil {
 		return nil, err
 	}
-	f := &Forwarder{cfg: cfg, abort: make(chan struct{})}
-	proto, ok := protocols[f.cfg.Protocol]
-	if !ok {
-		return nil, fmt.Errorf("protocol %q is not known", f.cfg.Protocol)
-	}
-	var secure *dialTLS
-	if f.cfg.TLS != nil {
-		var err error
-		if secure, err = newDialTLS(*f.cfg.TLS, f.cfg.Log); err != nil {
-			return nil, err
-		}
-	}
+	f := &Forwarder{cfg: cfg, abort: make(chan struct{}), counters: counters}
 	if err := f.openState(); err != nil {
 		f.closeState()
 		return nil, err
@@ -69,14 +70,15 @@ func Open(cfg Config) (*Forwarder, error) {
 		TempDir:    f.cfg.StateDir,
 
 		HoldDeleted: f.cfg.HoldDeleted,
-		OldDirs:     f.cfg.OldDirs,
-		Memory:      f.registry,
-		Notify:      f.tell,
+		PinDir:      filepath.Join(f.cfg.StateDir, pinsName), Pin: f.cfg.Pin,
+		OldDirs: f.cfg.OldDirs,
+		Memory:  f.registry,
+		Notify:  f.tell,
 	})
 	f.pump = &pump{
 		cfg: &f.cfg, log: f.cfg.Log, tailer: f.tailer, registry: f.registry,
-		protocol: proto, stats: &f.counters,
-		dialer: dialer{servers: f.cfg.Servers, log: f.cfg.Log, stats: &f.counters, tls: secure},
+		protocol: proto, stats: f.counters,
+		dialer: dialer{servers: f.cfg.Servers, log: f.cfg.Log, stats: f.counters, tls: secure},
 	}
 	f.pump.setFrameLimit(maxFrame)
 	if f.cfg.Protocol == protocolRELP {
@@ -144,6 +146,10 @@ func (f *Forwarder) closeState() {
 		f.fs.Close()
 	}
 }
+
+// Held gives how many bytes of deleted files are not delivered: they would be lost
+// if Run ended now and the server could not be reached.
+func (f *Forwarder) Held() int64 { return f.tailer.Held() }
 
 // Abort makes Run return without waiting for the server.
 func (f *Forwarder) Abort() { f.abortOnce.Do(func() { close(f.abort) }) }

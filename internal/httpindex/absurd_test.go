@@ -86,6 +86,7 @@ func TestAbsurdQueries(t *testing.T) {
 		"host":      {long, ",,,,", strings.Repeat("h,", 2000), "\x00"},
 		"program":   {strings.Repeat("p,", 2000)},
 		"level":     {"panic", "error,critical", "-1", ""},
+		"at":        {"x", "-", "-9999999999h", "99999-01-01", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", long},
 		"since":     {"x", "-", "-h", "-9999999999h", "99999-01-01", "0000-00-00", "25:00", "2026-02-30", "-1e9s", "9999-12-31T23:59:59Z", "-292y", long},
 		"until":     {"x", "-", "0001-01-01T00:00:00Z"},
 		"zone":      {"x", "../../etc/passwd", "/etc/passwd", "UTC\x00", "Local", "", long},

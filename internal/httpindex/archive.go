@@ -66,7 +66,7 @@ func (h *Handler) archive(w http.ResponseWriter, r *http.Request) int {
 	}
 	filtered := len(values) > 1 || len(values) == 1 && !values.Has("file")
 	now := time.Now()
-	q, err := parseSearch(r, values, now)
+	q, err := h.parseSearch(r, values, now)
 	if err != nil {
 		return fail(w, http.StatusBadRequest, err.Error())
 	}

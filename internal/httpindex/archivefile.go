@@ -153,7 +153,7 @@ func (a *archiving) writeLines(file *archived, t *logstore.Text) error {
 			file.First = new(f.Offset)
 			file.Last = new(f.Offset)
 		}
-		*file.Last = f.Offset
+		*file.First, *file.Last = min(*file.First, f.Offset), max(*file.Last, f.Offset)
 		size += int64(len(f.Raw)) + 1
 		if hold {
 			if size <= maxHeld {

@@ -15,10 +15,8 @@ import (
 )
 
 const (
-	// maxHits is the most that limit= takes, in JSON and in all.
-	maxHits     = 10_000
-	maxTextHits = maxLines
-	defaultHits = 1_000 // of JSON
+	maxTextHits = maxLines // that limit= takes, except in JSON
+	defaultHits = 1_000    // of JSON
 )
 
 // Parameters of a page that shows lines, and of a file.
@@ -36,7 +34,7 @@ type search struct {
 }
 
 // parseSearch reads the parameters of filterNames and showNames.
-func parseSearch(r *http.Request, values url.Values, now time.Time) (s search, err error) {
+func (h *Handler) parseSearch(r *http.Request, values url.Values, now time.Time) (s search, err error) {
 	if s.json, err = wantsJSON(values, r); err != nil {
 		return s, err
 	}
@@ -48,7 +46,7 @@ func parseSearch(r *http.Request, values url.Values, now time.Time) (s search, e
 	}
 	most, usual := int64(maxTextHits), int64(0)
 	if s.json && !s.count {
-		most, usual = maxHits, defaultHits
+		most, usual = int64(h.limits.Lines), int64(min(h.limits.Lines, defaultHits))
 	}
 	limit, err := parseNumber(values, "limit", "a number of lines", 1, most, usual)
 	if err != nil {
@@ -101,7 +99,7 @@ func (h *Handler) find(w http.ResponseWriter, r *http.Request, name string, valu
 		return fail(w, http.StatusBadRequest, err.Error())
 	}
 	now := time.Now()
-	q, err := parseSearch(r, values, now)
+	q, err := h.parseSearch(r, values, now)
 	if err != nil {
 		return failAs(w, json, http.StatusBadRequest, err.Error())
 	}

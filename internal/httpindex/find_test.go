@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -435,4 +437,44 @@ func TestHistogram(t *testing.T) {
 	resp, body := get(t, f.base+"/histogram")
 	require.Equal(t, http.StatusOK, resp.StatusCode)
 	require.Contains(t, body, `"lines":92`)
+}
+
+// What one answer may have, and how much is searched for it, is the
+// configuration's.
+func TestLimitsOfOneSearch(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var text strings.Builder
+	for i := range 20_000 {
+		text.WriteString(line(i%3000, "web1", "celery", fmt.Sprintf("line %d", i)))
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "worker.log"), []byte(text.String()), 0o600))
+	store, err := logstore.Open(logstore.Config{Dir: dir, Logger: discard, SearchCores: 1})
+	require.NoError(t, err)
+	defer store.Close()
+	h := New(Config{Logs: store, Limits: Limits{Lines: 5, Scan: 200_000}})
+	get := func(path string) (int, string) {
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, path, nil))
+		return rec.Code, rec.Body.String()
+	}
+	for _, path := range []string{"/worker.log?", "/search?"} {
+		code, body := get(path + "format=json&limit=6")
+		require.Equal(t, 400, code)
+		require.Contains(t, body, "from 1 to 5")
+		for _, more := range []string{"", "&limit=5"} {
+			code, body = get(path + "format=json&grep=line" + more)
+			require.Equal(t, 200, code)
+			require.Equal(t, 5, strings.Count(body, `"raw"`))
+			require.Contains(t, body, `"limited":"lines"`)
+		}
+	}
+	code, body := get("/worker.log?grep=line+19999")
+	require.Equal(t, 200, code)
+	require.Contains(t, body, "[dalog: not all was searched, the limit of one request was reached (scan); go on with from=")
+	next := regexp.MustCompile(`from=(\d+)`).FindStringSubmatch(body)[1]
+	offset, err := strconv.Atoi(next)
+	require.NoError(t, err)
+	require.Greater(t, offset, 200_000)
+	require.Less(t, offset, 500_000)
 }

@@ -181,7 +181,7 @@ func (f *follower) begin(w http.ResponseWriter, r *http.Request, names []string,
 	if err != nil {
 		return fail(w, http.StatusBadRequest, err.Error())
 	}
-	n, err := parseNumber(values, "n", "a number of lines", 0, maxHits, 0)
+	n, err := parseNumber(values, "n", "a number of lines", 0, int64(f.h.limits.Lines), 0)
 	if err != nil {
 		return fail(w, http.StatusBadRequest, err.Error())
 	}
@@ -304,7 +304,7 @@ func (f *follower) run(ctx context.Context) error {
 		if err != nil || f.limit > 0 && f.hits >= f.limit {
 			return err
 		}
-		wait := f.h.pace.take(cost)
+		wait := f.h.pace.take(cost, f.h.limits.FollowRate)
 		if more && wait == 0 {
 			if ctx.Err() != nil || f.h.stopping() {
 				return ctx.Err()
@@ -570,13 +570,11 @@ type pace struct {
 	free time.Time // when all that was taken is paid for
 }
 
-const (
-	followRate  = 64 << 20 // bytes a second
-	followBurst = 50 * time.Millisecond
-)
+const followBurst = 50 * time.Millisecond
 
-// take notes a cost, and tells how long its causer waits.
-func (p *pace) take(cost int) time.Duration {
+// take notes a cost, of which there may be rate a second, and tells how long its
+// causer waits.
+func (p *pace) take(cost int, rate int64) time.Duration {
 	if cost == 0 {
 		return 0
 	}
@@ -586,6 +584,6 @@ func (p *pace) take(cost int) time.Duration {
 	if p.free.Before(now) {
 		p.free = now
 	}
-	p.free = p.free.Add(time.Duration(cost) * time.Second / followRate)
+	p.free = p.free.Add(time.Duration(cost) * time.Second / time.Duration(rate))
 	return max(0, p.free.Sub(now)-followBurst)
 }

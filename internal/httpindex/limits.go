@@ -15,9 +15,11 @@ type Limits struct {
 	Wait     time.Duration // for one's turn; default 2 s
 	Scan     int64         // bytes that one search looks through; default 64 GiB
 	Time     time.Duration // that it takes; default 30 s
+	Lines    int           // of one answer in JSON; default 10,000
 
-	Followers       int // of log files at one time; default 200
-	FollowersOfPeer int // of them, those of one address; default 20
+	Followers       int   // of log files at one time; default 200
+	FollowersOfPeer int   // of them, those of one address; default 20
+	FollowRate      int64 // bytes a second that they get together; default 64 MiB
 }
 
 func (l Limits) withDefaults() Limits {
@@ -32,6 +34,12 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.Time <= 0 {
 		l.Time = 30 * time.Second
+	}
+	if l.Lines <= 0 {
+		l.Lines = 10_000
+	}
+	if l.FollowRate <= 0 {
+		l.FollowRate = 64 << 20
 	}
 	if l.Followers <= 0 {
 		l.Followers = 200

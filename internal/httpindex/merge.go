@@ -173,12 +173,12 @@ func (m *merger) first(emit func(string, *logstore.Found) error) (res logstore.R
 			}
 		}
 		if s.low < 0 {
-			s.low = s.head.Offset
+			s.low = s.head.Before
 		}
 		if err := emit(s.text.Name, s.head); err != nil {
 			return res, err
 		}
-		s.next, s.high = s.head.End, s.head.End
+		s.next, s.high = s.head.Behind, s.head.Behind
 		if err := s.advance(m.lines); err != nil {
 			return res, err
 		}
@@ -205,7 +205,7 @@ func (m *merger) last(emit func(string, *logstore.Found) error) (res logstore.Re
 			hits = append(hits, gone+len(ring))
 		}
 		ring = append(ring, kept{s, f})
-		s.high = f.End
+		s.high = f.Behind
 		if len(hits) > m.q.Limit {
 			drop := hits[1] - gone
 			drop = max(0, drop-m.q.Before)
@@ -227,10 +227,10 @@ func (m *merger) last(emit func(string, *logstore.Found) error) (res logstore.Re
 		k := &ring[i]
 		if !seen[k.source] && k.found.Hit {
 			seen[k.source] = true
-			k.source.next = k.found.Offset
+			k.source.next = k.found.Before
 		}
 		if k.source.low < 0 {
-			k.source.low = k.found.Offset
+			k.source.low = k.found.Before
 		}
 		if err := emit(k.source.text.Name, &k.found); err != nil {
 			return res, err
@@ -253,7 +253,7 @@ func (m *merger) sum(res *logstore.Result) {
 		res.Missing += s.result.Missing
 		res.More = res.More || s.head != nil || s.result.More
 	}
-	if m.q.Backward && res.Limited == logstore.LimitNone && res.More {
+	if m.q.Limit > 0 && res.Limited == logstore.LimitNone && res.More {
 		res.Limited = logstore.LimitLines
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/dalog-project/dalog/internal/logstore"
 )
 
-// FuzzQuery gives files, /search, /histogram and followers any query. Whatever it is,
+// FuzzQuery gives files, /search, /histogram, /errors and followers any query. Whatever it is,
 // the answer is one, and not a fault of the server.
 func FuzzQuery(f *testing.F) {
 	for _, query := range []string{
@@ -33,7 +33,7 @@ func FuzzQuery(f *testing.F) {
 	h := New(Config{Logs: store, Limits: Limits{Time: time.Second}})
 	f.Fuzz(func(t *testing.T, query string) {
 		h.Stop() // followers end at once
-		for _, path := range []string{"/worker.log", "/search", "/histogram"} {
+		for _, path := range []string{"/worker.log", "/search", "/histogram", "/errors"} {
 			r := httptest.NewRequest(http.MethodGet, path, nil)
 			r.URL = &url.URL{Path: path, RawQuery: query}
 			rec := httptest.NewRecorder()

@@ -135,7 +135,7 @@ func (h *Handler) search(w http.ResponseWriter, r *http.Request) int {
 		return fail(w, http.StatusBadRequest, err.Error())
 	}
 	now := time.Now()
-	q, err := parseSearch(r, values, now)
+	q, err := h.parseSearch(r, values, now)
 	if err != nil {
 		return failAs(w, json, http.StatusBadRequest, err.Error())
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"runtime"
 	"slices"
 	"sync"
 )
@@ -67,10 +66,6 @@ func (b *block) recycle() {
 	}
 }
 
-// scanners are who may look through blocks at one time, in the whole process:
-// one for each core, however many scans there are.
-var scanners = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)))
-
 // A job is one block of a scan: the lines that begin in [from, to), which is
 // within a section.
 type job struct {
@@ -126,7 +121,7 @@ func (s *scan) each(ctx context.Context, next func(size int64) *job, process fun
 			return err
 		}
 		if size = min(2*size, scanBlock); size == scanBlock {
-			depth = min(depth+1, cap(scanners)+1)
+			depth = min(depth+1, cap(s.t.store.scanners)+1)
 		}
 	}
 }
@@ -148,6 +143,7 @@ func (p *pipeline) start(j *job, here bool) {
 // work reads a block and finds what is wanted in it.
 func (p *pipeline) work(j *job) {
 	defer close(j.done)
+	scanners := p.s.t.store.scanners
 	select {
 	case scanners <- struct{}{}:
 		defer func() { <-scanners }()

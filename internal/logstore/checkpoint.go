@@ -21,7 +21,7 @@ func (s *Store) checkpointLoop(stop <-chan struct{}) {
 		select {
 		case now := <-tick.C:
 			grown := s.journal.growth()
-			if grown == 0 || grown < s.journal.most && now.Sub(last) < checkpointEvery {
+			if grown == 0 && !s.claimed.Load() || grown < s.journal.most && now.Sub(last) < checkpointEvery {
 				continue
 			}
 			last = now
@@ -47,6 +47,7 @@ func (s *Store) checkpoint() error {
 		return err
 	}
 	c.files = s.router.entries()
+	s.claimed.Store(false)
 	c.sources = s.sources.snapshot()
 	c.next = s.journal.numbers.Load()
 	// What the sources and files were taken from must not be lost before this.

@@ -18,13 +18,13 @@ import (
 //
 //	"DALOGCKP", version 4 bytes, store 16 bytes, lsn, self {identity}, next
 //	files {file, name, own, size, base, anchor, identity}*
-//	sources {peer, id 16 bytes, offset, anchor, seen, first, skipped}*
+//	sources {peer, id 16 bytes, offset, anchor, seen, first, skipped, claimed}*
 //	crc 4 bytes, over all before it
 //
-// Every version keeps the magic and the version in place.
+// Version 1 has no claimed. Every version keeps the magic and the version in place.
 const (
 	checkpointMagic   = "DALOGCKP"
-	checkpointVersion = 1
+	checkpointVersion = 2
 
 	checkpointName = "state.ckpt"
 	checkpointOld  = "state.ckpt.1" // the one before
@@ -83,6 +83,7 @@ func (c *checkpoint) encode() []byte {
 		b = binary.AppendUvarint(b, uint64(max(0, s.Seen)))
 		b = binary.AppendUvarint(b, uint64(s.First))
 		b = binary.AppendUvarint(b, uint64(s.Skipped))
+		b = binary.AppendUvarint(b, uint64(max(0, s.Claimed)))
 	}
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
@@ -109,8 +110,9 @@ func decodeCheckpoint(name string, b []byte) (*checkpoint, error) {
 	if len(b) < headSize+4 || string(b[:len(checkpointMagic)]) != checkpointMagic {
 		return nil, errCheckpoint
 	}
-	if v := binary.LittleEndian.Uint32(b[len(checkpointMagic):]); v > checkpointVersion {
-		return nil, &CheckpointVersionError{name, v}
+	version := binary.LittleEndian.Uint32(b[len(checkpointMagic):])
+	if version > checkpointVersion {
+		return nil, &CheckpointVersionError{name, version}
 	}
 	body := b[:len(b)-4]
 	if crc32.Checksum(body, castagnoli) != binary.LittleEndian.Uint32(b[len(body):]) {
@@ -126,9 +128,13 @@ func decodeCheckpoint(name string, b []byte) (*checkpoint, error) {
 		c.files = append(c.files, fileEntry{number: d.uint(), name: d.text(), placement: d.placement()})
 	}
 	for range d.count(25) {
-		c.sources = append(c.sources, sourceEntry{key: d.key(), Position: Position{
+		s := sourceEntry{key: d.key(), Position: Position{
 			Offset: d.int(), Anchor: d.uint32(), Seen: d.int(), First: d.int(), Skipped: d.int(),
-		}})
+		}}
+		if version > 1 {
+			s.Claimed = d.int()
+		}
+		c.sources = append(c.sources, s)
 	}
 	if d.end() != nil {
 		return nil, errCheckpoint

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 )
 
@@ -59,6 +60,10 @@ type Config struct {
 	// the built-in table, and the first one counts that fits.
 	Routes []Route
 
+	// SearchCores is how many scans look through text at one time, in all; default:
+	// as many as there are processors.
+	SearchCores int
+
 	Logger *slog.Logger // nil discards
 
 	segmentSize int64 // of the write-ahead log; 0 is as the file system's size allows
@@ -104,6 +109,7 @@ func (c Config) withDefaults() Config {
 	c.MaxFilesPerPeer = cmp.Or(c.MaxFilesPerPeer, 100)
 	c.MaxOpenFiles = cmp.Or(c.MaxOpenFiles, 1024)
 	c.MaxUncommitted = cmp.Or(c.MaxUncommitted, 64<<20)
+	c.SearchCores = cmp.Or(c.SearchCores, runtime.GOMAXPROCS(0))
 	c.SyncWithin = cmp.Or(c.SyncWithin, time.Second)
 	c.searchTimes = cmp.Or(c.searchTimes, searchTimes)
 	if c.Logger == nil {

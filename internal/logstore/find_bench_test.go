@@ -49,6 +49,7 @@ func BenchmarkScan(b *testing.B) {
 		{"regex-without-literal", "[a-z]+[0-9]{3}@|1[0-9]{3} ms$", Query{}},
 		{"fold", "(?i)QUESTION 77 IN", Query{}},
 		{"host", "", Query{Hosts: []string{"web9"}}},
+		{"events", "question 7", Query{Events: true}},
 		{"level", "", Query{Level: LevelError}},
 		{"since", "", Query{Since: planStart.Add(1000 * time.Hour)}},
 	} {

@@ -70,7 +70,7 @@ func nthLineEnd(f io.ReaderAt, size int64, n int, limit int64) (off int64, left 
 			continue
 		}
 		for ; ; n-- {
-			i := bytes.LastIndexByte(b, '\n')
+			i := lastNewline(b)
 			if n == 1 {
 				return size + int64(i) + 1, 0, nil
 			}

@@ -42,17 +42,6 @@ func ParseLevel(s string) (Level, error) {
 	return LevelNone, fmt.Errorf("%q is none of debug, info, notice, warning, error, critical", s)
 }
 
-// levelWords are the words for levels of the programs that docassemble runs:
-// Python, celery, nginx, apache, supervisor, and of syslog.
-var levelWords = map[string]Level{
-	"TRACE": LevelDebug, "TRAC": LevelDebug, "BLAT": LevelDebug, "DEBUG": LevelDebug, "DEBG": LevelDebug,
-	"INFO": LevelInfo, "NOTICE": LevelNotice,
-	"WARNING": LevelWarning, "WARN": LevelWarning,
-	"ERROR": LevelError, "ERR": LevelError, "ERRO": LevelError, "SEVERE": LevelError,
-	"CRITICAL": LevelCritical, "CRIT": LevelCritical, "FATAL": LevelCritical, "PANIC": LevelCritical,
-	"ALERT": LevelCritical, "EMERG": LevelCritical, "EMERGENCY": LevelCritical,
-}
-
 // longestLevel is the length of the longest of levelWords.
 const longestLevel = len("EMERGENCY")
 
@@ -76,12 +65,12 @@ func saidLevel(text []byte) Level {
 	zone := text[:min(len(text), levelZone)]
 	plain := true // no letter so far
 	for i := 0; i < len(zone); {
-		if !isLetter(zone[i]) {
+		if !letters[zone[i]] {
 			i++
 			continue
 		}
 		start := i
-		for i < len(zone) && isLetter(zone[i]) {
+		for i < len(zone) && letters[zone[i]] {
 			i++
 		}
 		if i-start <= longestLevel {
@@ -97,7 +86,8 @@ func saidLevel(text []byte) Level {
 }
 
 // levelWord is the level that a word stands for, in capitals, in small
-// letters, or with one capital.
+// letters, or with one capital: those of the programs that docassemble runs
+// (Python, celery, nginx, apache, supervisor), and of syslog.
 func levelWord(w []byte) Level {
 	if len(w) < 3 {
 		return LevelNone
@@ -110,7 +100,21 @@ func levelWord(w []byte) Level {
 		}
 		upper[i] = c &^ 0x20
 	}
-	return levelWords[string(upper[:len(w)])]
+	switch string(upper[:len(w)]) {
+	case "TRACE", "TRAC", "BLAT", "DEBUG", "DEBG":
+		return LevelDebug
+	case "INFO":
+		return LevelInfo
+	case "NOTICE":
+		return LevelNotice
+	case "WARNING", "WARN":
+		return LevelWarning
+	case "ERROR", "ERR", "ERRO", "SEVERE":
+		return LevelError
+	case "CRITICAL", "CRIT", "FATAL", "PANIC", "ALERT", "EMERG", "EMERGENCY":
+		return LevelCritical
+	}
+	return LevelNone
 }
 
 // said tells whether the word zone[start:end] stands where a logger puts the
@@ -152,10 +156,16 @@ func hasKey(b []byte) bool {
 	return false
 }
 
+var (
+	tracebackHead      = newLiteral("Traceback (most recent call last)", false)
+	httpVersion        = newLiteral(" HTTP/", false)
+	httpVersionOfUWSGI = newLiteral("(HTTP/", false)
+)
+
 // guessLevel tells the level by what a line is about: the head and the end of a
 // Python traceback, and the status of an HTTP request.
 func guessLevel(text []byte) Level {
-	if bytes.Contains(text[:min(len(text), 512)], []byte("Traceback (most recent call last)")) || isException(text) {
+	if tracebackHead.index(text[:min(len(text), 512)]) >= 0 || isException(text) {
 		return LevelError
 	}
 	return statusLevel(text)
@@ -181,9 +191,9 @@ func isException(text []byte) bool {
 // statusLevel reads the status of an access log line, "GET / HTTP/1.1" 502, and
 // of uwsgi's, (HTTP/1.1 502).
 func statusLevel(text []byte) Level {
-	i := bytes.Index(text, []byte(" HTTP/"))
+	i := httpVersion.index(text)
 	if i < 0 {
-		if i = bytes.Index(text, []byte("(HTTP/")); i < 0 {
+		if i = httpVersionOfUWSGI.index(text); i < 0 {
 			return LevelNone
 		}
 	}
@@ -205,3 +215,29 @@ func statusLevel(text []byte) Level {
 }
 
 func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
+
+// levelClues are texts of which a line contains one, in any letter case, that is
+// at least as grave as l.
+func levelClues(l Level) []*literal { return clues[l] }
+
+var clues = func() (all [len(LevelNames)][]*literal) {
+	for l, words := range [len(LevelNames)][]string{
+		LevelDebug: {"trac", "blat", "debug", "debg"}, LevelInfo: {"info"}, LevelNotice: {"notice"}, LevelWarning: {"warn"},
+		LevelError:    {"err", "severe", "exception", "traceback", "http/"},
+		LevelCritical: {"crit", "fatal", "panic", "alert", "emerg"},
+	} {
+		for _, word := range words {
+			for least := range l + 1 {
+				all[least] = append(all[least], newLiteral(word, true))
+			}
+		}
+	}
+	return all
+}()
+
+var letters = func() (l [256]bool) {
+	for c := range l {
+		l[c] = isLetter(byte(c))
+	}
+	return l
+}()

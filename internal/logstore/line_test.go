@@ -2,10 +2,12 @@ package logstore
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/dalog-project/dalog/internal/syslog"
 )
@@ -127,4 +129,24 @@ func TestLevelOf(t *testing.T) {
 	}
 	_, err := ParseLevel("none")
 	require.Error(t, err)
+}
+
+// A line that is at least as grave as a level has one of the level's clues.
+func TestLevelClues(t *testing.T) {
+	t.Parallel()
+	words := []string{"ERROR", "err", "Severe", "FATAL", "panic", "alert", "emerg", "EMERGENCY", "crit", "Critical", "warn", "WARNING", "notice", "Info", "DEBUG", "debg", "trace", "TRAC", "blat", "erro",
+		"Traceback (most recent call last):", "ValueError", "x.SomeException", "level", "lvl", "severity", "2026-11-23 08:00:00,000", "\"GET / HTTP/1.1\" 502 7", "(HTTP/1.1 404)", "HTTP/2 200 ", "HTTP/3 500 "}
+	signs := []string{" ", ":", "]", "[", "/", "=", "\"", " - ", ": ", "", "|", "\t", "="}
+	rapid.Check(t, func(r *rapid.T) {
+		var text []byte
+		for range rapid.IntRange(1, 5).Draw(r, "words") {
+			text = append(text, rapid.SampledFrom(signs).Draw(r, "sign")...)
+			text = append(text, rapid.SampledFrom(words).Draw(r, "word")...)
+			text = append(text, rapid.SampledFrom(signs).Draw(r, "sign")...)
+		}
+		l, _ := LevelOf(nil, text)
+		for least := LevelDebug; least <= l; least++ {
+			require.True(r, slices.ContainsFunc(levelClues(least), func(c *literal) bool { return c.index(text) >= 0 }), "%q is %s", text, l)
+		}
+	})
 }

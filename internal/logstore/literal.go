@@ -227,6 +227,40 @@ func firstPiece(run []rune, fold bool) *literal {
 	return nil
 }
 
+// anyLiterals are texts of which whatever re matches contains at least one; nil
+// where that is not easily told.
+func anyLiterals(re *syntax.Regexp) []*literal {
+	switch re.Op {
+	case syntax.OpAlternate:
+		var all []*literal
+		for _, sub := range re.Sub {
+			if one, _ := requiredLiterals(sub); len(one) > 0 {
+				all = append(all, one[0])
+			} else if some := anyLiterals(sub); some != nil {
+				all = append(all, some...)
+			} else {
+				return nil
+			}
+		}
+		if len(all) <= maxLiterals {
+			return all
+		}
+	case syntax.OpCapture, syntax.OpPlus:
+		return anyLiterals(re.Sub[0])
+	case syntax.OpRepeat:
+		if re.Min > 0 {
+			return anyLiterals(re.Sub[0])
+		}
+	case syntax.OpConcat:
+		for _, sub := range re.Sub {
+			if all := anyLiterals(sub); all != nil {
+				return all
+			}
+		}
+	}
+	return nil
+}
+
 // lastNewline is the last place of a line end in b, -1 where there is none.
 func lastNewline(b []byte) int {
 	const ones = 0x0101010101010101

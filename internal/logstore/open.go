@@ -68,6 +68,7 @@ func open(cfg Config, logs, state vfs.FS) (*Store, error) {
 		parts:    parts,
 		keeper:   newKeeper(),
 		cfg:      cfg,
+		scanners: make(chan struct{}, cfg.SearchCores),
 		log:      cfg.Logger,
 		state:    state,
 		router:   newRouter(existing, cfg.MaxFiles, cfg.MaxFilesPerPeer),

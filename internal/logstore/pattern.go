@@ -17,6 +17,7 @@ const MaxPattern = 1 << 10
 type Pattern struct {
 	re       *regexp.Regexp // nil where the pattern is nothing but literals[0]
 	literals []*literal     // what every match contains, the longest one first
+	any      []*literal     // where there are none: of which every match contains one; nil = not known
 	prefix   *literal       // what every match begins with; nil = not known
 
 	prog *syntax.Prog // of re, for dfas; nil where they cannot tell
@@ -51,7 +52,9 @@ func NewPattern(text string, asText, ignoreCase bool) (*Pattern, error) {
 	p := &Pattern{re: re}
 	if tree, err := syntax.Parse(text, flags); err == nil {
 		tree = tree.Simplify()
-		p.literals, p.prefix = requiredLiterals(tree)
+		if p.literals, p.prefix = requiredLiterals(tree); len(p.literals) == 0 {
+			p.any = anyLiterals(tree)
+		}
 		if tree.Op == syntax.OpLiteral && tree.Flags&syntax.FoldCase == 0 && len(p.literals) == 1 && p.literals[0].text == string(tree.Rune) {
 			p.re = nil
 		}

@@ -1,6 +1,7 @@
 package logstore
 
 import (
+	"bytes"
 	"fmt"
 	"regexp"
 	"strings"
@@ -113,5 +114,22 @@ func TestRequiredLiteral(t *testing.T) {
 		if !strings.Contains(want, have) || want != "" && have == "" {
 			t.Errorf("%q: %q, want %q", text, have, want)
 		}
+	}
+}
+
+func TestLastNewline(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(r *rapid.T) {
+		text := []byte(rapid.StringMatching(`[a\n\x{0b}\x{80}é]{0,40}`).Draw(r, "text"))
+		require.Equal(r, bytes.LastIndexByte(text, '\n'), lastNewline(text))
+	})
+	text := bytes.Repeat([]byte{0xff}, 50)
+	for i := range text {
+		text[i] = '\n'
+		require.Equal(t, i, lastNewline(text))
+		text[i] = '\n' + 0x80
+		require.Equal(t, -1, lastNewline(text[:i+1]))
+		text[i] = '\n' + 1
+		require.Equal(t, -1, lastNewline(text[:i+1]))
 	}
 }

@@ -2,6 +2,7 @@ package logstore
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -61,8 +62,9 @@ type filter struct {
 	needles      []needle // each hit contains all of them
 	grams        []uint32 // of them, see winnow
 
-	choosing sync.Once // protects needle
-	needle   needle    // of needles the rarest one; zero = there is none
+	choosing sync.Once  // protects what follows
+	needle   needle     // of needles the rarest one; zero = there is none
+	clues    []*literal // the needle, or texts of which each hit contains one; empty = there are none
 
 	reading sync.Mutex // protects filters
 	filters []byte     // of the summary at hand
@@ -105,8 +107,8 @@ type needle struct {
 	of *Pattern
 }
 
-// choose picks the needle that is searched: the rarest one in this text, and of
-// those that are as rare, the longest one.
+// choose picks what is searched before lines are told apart. Of needles that is
+// the rarest one in this text, and of those that are as rare, the longest one.
 func (f *filter) choose(text []byte) {
 	f.choosing.Do(func() {
 		least := 0
@@ -119,7 +121,25 @@ func (f *filter) choose(text []byte) {
 				f.needle, least = n, count
 			}
 		}
+		switch {
+		case f.needle.of != nil:
+			f.clues = []*literal{f.needle.literal}
+		case !f.Invert && len(f.Grep) > 0 && f.anyOf() != nil:
+			f.clues = f.anyOf()
+		case f.Level > LevelNone:
+			f.clues = levelClues(f.Level)
+		}
 	})
+}
+
+// anyOf are literals of a pattern of which each hit contains one.
+func (f *filter) anyOf() []*literal {
+	for _, p := range f.Grep {
+		if p.any != nil && !slices.ContainsFunc(p.any, func(l *literal) bool { return strings.IndexByte(l.text, '\n') >= 0 }) {
+			return p.any
+		}
+	}
+	return nil
 }
 
 const (
@@ -147,6 +167,8 @@ type matcher struct {
 
 	next int   // where the line begins that follows the last one whose time was wanted
 	at   int64 // and that time
+
+	clueAt []int // where each of clues is next
 }
 
 func (f *filter) matcher() *matcher {
@@ -256,15 +278,18 @@ func oneOf(list []string, b []byte) bool {
 // find finds the lines of text that are wanted, and adds them to b.
 func (m *matcher) find(text []byte, b *block) {
 	m.choose(text)
+	m.clueAt = m.clueAt[:0]
+	for range m.clues {
+		m.clueAt = append(m.clueAt, -1)
+	}
 	bare := m.Count && !m.columns && len(m.Grep) == 1 && len(m.Exclude) == 0 && m.needle.of != nil && m.needle.of.re == nil
 	for at := 0; at < len(text); {
 		start := at
-		if m.needle.of != nil {
-			i := m.needle.index(text[at:])
-			if i < 0 {
+		if len(m.clues) > 0 {
+			if at = m.nextClue(text, at); at == len(text) {
 				break
 			}
-			if at += i; !bare {
+			if !bare {
 				start += lastNewline(text[start:at]) + 1
 			}
 		}
@@ -281,4 +306,21 @@ func (m *matcher) find(text []byte, b *block) {
 		}
 		at = end + 1
 	}
+}
+
+// nextClue is the first place of a clue in text at or behind at; the end where
+// there is none.
+func (m *matcher) nextClue(text []byte, at int) int {
+	first := len(text)
+	for i, l := range m.clues {
+		if m.clueAt[i] < at {
+			if n := l.index(text[at:]); n >= 0 {
+				m.clueAt[i] = at + n
+			} else {
+				m.clueAt[i] = len(text)
+			}
+		}
+		first = min(first, m.clueAt[i])
+	}
+	return first
 }

@@ -64,7 +64,7 @@ func TestCheckpointRoundTrip(t *testing.T) {
 	_, err = decodeCheckpoint(checkpointName, b)
 	var newer *CheckpointVersionError
 	require.ErrorAs(t, err, &newer)
-	require.EqualError(t, err, "state.ckpt has format version 2, this program knows versions up to 1: start the newer program that wrote it")
+	require.EqualError(t, err, "state.ckpt has format version 3, this program knows versions up to 2: start the newer program that wrote it")
 }
 
 func FuzzRecord(f *testing.F) {

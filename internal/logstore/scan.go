@@ -13,6 +13,11 @@ type Found struct {
 	Raw    []byte // without the line end; valid until the call returns
 	Hit    bool   // it is wanted itself; false: it stands around a hit
 	Event  int64  // offset of the first line of its event; Offset where Query.Events is not set
+	// Before and Behind are where scans go on that are to find what this one has not
+	// handed over by now: backward as Query.To, and forward as Query.From. They are
+	// Offset and End, or with Query.Events those of the first line of the event that is
+	// wanted itself: there the event counts as found.
+	Before, Behind int64
 }
 
 // A Limit is why a scan ended before all was looked through.
@@ -40,7 +45,8 @@ type Result struct {
 // ErrStop ends a scan from within, without an error.
 var ErrStop = errors.New("stop")
 
-// Scan hands over the lines that q wants, in the order of the file, each once.
+// Scan hands over the lines that q wants, in the order of the file, each once;
+// with Query.Events event by event, in the order in which they are found.
 // It ends early when ctx ends or emit returns an error, which it returns.
 func (t *Text) Scan(ctx context.Context, q Query, emit func(*Found) error) (Result, error) {
 	from, to, err := t.bounds(q.From, q.To)
@@ -54,7 +60,7 @@ func (t *Text) Scan(ctx context.Context, q Query, emit func(*Found) error) (Resu
 		q.Count = false
 	}
 	s := &scan{t: t, q: q, filter: newFilter(&q), from: from, to: to}
-	out := newEmitter(t, s.filter, emit)
+	out := newEmitter(s, emit)
 	if q.Backward {
 		err = s.backward(ctx, out)
 	} else {
@@ -117,7 +123,7 @@ func (s *scan) forward(ctx context.Context, out *emitter) error {
 			}
 			for _, x := range j.b.spans {
 				if err := out.hit(j.b.place(x), j.b.line(x)); err != nil {
-					s.result.Next = max(s.result.Next, out.pos)
+					s.result.Next = max(s.result.Next, out.behindHit)
 					if errors.Is(err, errEnough) && s.result.Next < s.to {
 						s.result.Limited = LimitLines
 					}
@@ -130,7 +136,7 @@ func (s *scan) forward(ctx context.Context, out *emitter) error {
 	})
 	switch {
 	case err == nil:
-		s.result.Next, s.result.More = max(s.to, out.pos), false
+		s.result.Next, s.result.More = max(s.to, out.behindHit), false
 	case errors.Is(err, errEnough):
 		s.result.More = s.result.Next < s.to
 	default:
@@ -152,7 +158,6 @@ func (s *scan) count(j *job) {
 // enough, and hands over what it found in the order of the file.
 func (s *scan) backward(ctx context.Context, out *emitter) error {
 	var hits []place // the last one first
-	event := int64(-1)
 	n := 0
 	s.result.Next = s.to
 	plan := &planner{s: s, at: s.to}
@@ -165,22 +170,18 @@ func (s *scan) backward(ctx context.Context, out *emitter) error {
 			for k := len(j.b.spans) - 1; k >= 0; k-- {
 				p := j.b.place(j.b.spans[k])
 				if s.q.Events {
-					first, err := out.around.eventStart(p.start)
+					first, _, err := out.firstHit(p, j.b.line(j.b.spans[k]))
 					if err != nil {
 						return err
 					}
-					if first == event {
+					if first != p.start {
 						continue
 					}
-					event = first
 				}
 				hits = append(hits, p)
 				if n++; n == s.q.Limit {
 					s.result.Limited = LimitLines
 					s.result.Next = p.start
-					if s.q.Events {
-						s.result.Next = event
-					}
 					return errEnough
 				}
 			}

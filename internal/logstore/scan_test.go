@@ -271,7 +271,7 @@ func TestScanOfManyBlocks(t *testing.T) {
 }
 
 func drawQuery(r *rapid.T, p *plan) (q Query, patterns, excludes []string) {
-	words := []string{"alpha", "needle", "ERROR", "(?i)alpha", "^2026-11-23T08:00", "Task (alpha|beta)", "17$", "z", "absent", `uid=\w+`, "Ünï", "[7]:", ".", "z\n2026", "a.c|b\n2"}
+	words := []string{"alpha", "needle", "ERROR", "(?i)alpha", "^2026-11-23T08:00", "Task (alpha|beta)", "503|17$|uid=", "(?i)(ÜN|hello|disk)", "17$", "z", "absent", `uid=\w+`, "Ünï", "[7]:", ".", "z\n2026", "a.c|b\n2"}
 	q.Grep, patterns = drawPatterns(r, words, "grep")
 	q.Exclude, excludes = drawPatterns(r, words[:3], "exclude")
 	q.Invert = rapid.Bool().Draw(r, "invert")

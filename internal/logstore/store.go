@@ -37,6 +37,7 @@ type Store struct {
 	parts     *parts
 	keeper    *keeper
 	summaries summaries
+	scanners  chan struct{} // has a token for each block that is looked through: Config.SearchCores at most
 	count     counters
 	listed    atomic.Pointer[listed] // the last list; nil = there was none
 
@@ -69,6 +70,7 @@ type Store struct {
 	filesHeld   atomic.Pointer[error] // why files are
 
 	overflowAlarm alarm
+	claimed       atomic.Bool // the next checkpoint tells of it, though nothing was written
 }
 
 // ID is the Store's own: it stays as long as the positions of sources do, and a

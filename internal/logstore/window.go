@@ -8,6 +8,7 @@ type window struct {
 	t     *Text
 	lines *LineReader
 	b     block // whole lines
+	event []place
 }
 
 const windowSize = 64 << 10

@@ -62,6 +62,7 @@ type agent struct {
 type claim struct {
 	key  delivery.SourceKey
 	path string
+	at   time.Time   // when it was claimed
 	lost atomic.Bool // to another session
 
 	// Of the connection's goroutine: where the source goes on.
@@ -137,7 +138,7 @@ func (c *claims) enter(a *agent, timeout <-chan time.Time) (replaced [16]byte, o
 // claim gives a the source, after what another session has handed over of it is
 // committed; false if that takes too long: nobody has it then.
 func (c *claims) claim(a *agent, key delivery.SourceKey, path string, timeout <-chan time.Time) (*claim, bool) {
-	n := &claim{key: key, path: path, holder: a, host: a.host, addr: a.peer.Name}
+	n := &claim{key: key, path: path, at: time.Now(), holder: a, host: a.host, addr: a.peer.Name}
 	c.mu.Lock()
 	old := c.sources[key]
 	c.sources[key] = n

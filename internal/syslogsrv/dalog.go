@@ -21,6 +21,8 @@ type dalogCounts struct {
 	content    atomic.Uint64 // refused: other content before it
 	unclaimed  atomic.Uint64 // refused: the claim is another session's
 	ended      atomic.Uint64 // sources
+	forgotten  atomic.Uint64 // sources that were idle
+	refusedNew atomic.Uint64 // batches of new sources, because there are too many
 	begun      atomic.Uint64 // sources claimed that were not known
 	malformed  atomic.Uint64 // commands
 	superseded atomic.Uint64 // sessions that sent after a newer one of their agent had begun
@@ -205,6 +207,10 @@ func (c *conn) dalogBatch(received time.Time, command *relp.Command) error {
 		return nil
 	case b.Start > 0 && b.Before != cl.anchor:
 		c.refuseBatch(command.Seq, delivery.Content, cl.next)
+		return nil
+	}
+	if cl.next == 0 && c.srv.full(cl.path, r.agent.host) {
+		c.reply(command.Seq, delivery.CodeLater, "the server has as many files as it may have, and takes no new one: its --max-sources", nil)
 		return nil
 	}
 	u := unpackers.Get().(*unpacker)

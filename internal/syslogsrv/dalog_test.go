@@ -93,6 +93,34 @@ func (b *book) Forget(_ context.Context, key delivery.SourceKey, done func(error
 	return nil
 }
 
+func (b *book) SourceCount() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.durable)
+}
+
+func (b *book) Claimed(keys []delivery.SourceKey, at time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, key := range keys {
+		if standing, ok := b.durable[key]; ok {
+			standing.Claimed = at.Unix()
+			b.durable[key] = standing
+		}
+	}
+}
+
+func (b *book) IdleSources(since time.Time) (keys []delivery.SourceKey) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for key, at := range b.durable {
+		if at.Claimed < since.Unix() {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
 func (b *book) ID() ([16]byte, bool) { return [16]byte{7}, !b.notReady }
 
 // commit makes everything durable that was submitted.

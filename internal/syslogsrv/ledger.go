@@ -21,6 +21,13 @@ type Ledger interface {
 	Position(delivery.SourceKey) (delivery.Standing, bool)
 	// Forget takes a source out of the table, as if it had never been.
 	Forget(ctx context.Context, key delivery.SourceKey, done func(error)) error
+	// SourceCount is how many sources there are.
+	SourceCount() int
+	// Claimed says that sessions had the sources at that time.
+	Claimed(keys []delivery.SourceKey, at time.Time)
+	// IdleSources are those of which nothing came, and which no session had, since
+	// then.
+	IdleSources(since time.Time) []delivery.SourceKey
 	// ID names what the positions belong to; ok is false as long as they are not
 	// known.
 	ID() (id [16]byte, ok bool)

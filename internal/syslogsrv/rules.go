@@ -45,6 +45,13 @@ type Rules struct {
 	// Defaults: 10,000 and 1,000.
 	MaxConnections        int
 	MaxConnectionsPerPeer int
+
+	// MaxSources is how many sources the Ledger may have; new ones are refused
+	// above. Default 50,000.
+	MaxSources int
+	// ForgetSources is how long a source must be idle to be forgotten; 0: never. It
+	// is [LeastForgetAge] at least.
+	ForgetSources time.Duration
 }
 
 // rules are Rules as they are used; immutable.
@@ -55,6 +62,8 @@ type rules struct {
 	byAddr      []zoneRule // longest prefix first
 	connections int
 	perPeer     int
+	sources     int
+	forget      time.Duration
 }
 
 type zoneRule struct {
@@ -66,6 +75,7 @@ func newRules(cfg *Rules) *rules {
 	r := &rules{
 		allow: cfg.Allow, proxies: cfg.ProxyFrom, zone: cmp.Or(cfg.Zone, time.Local),
 		connections: cmp.Or(cfg.MaxConnections, 10_000), perPeer: cmp.Or(cfg.MaxConnectionsPerPeer, 1000),
+		sources: cmp.Or(cfg.MaxSources, 50_000), forget: cfg.ForgetSources,
 	}
 	if r.allow == nil {
 		r.allow = PrivateNetworks()

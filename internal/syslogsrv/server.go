@@ -26,8 +26,9 @@ var ErrNotDrained = errors.New("not everything that peers had sent could be hand
 type Server struct {
 	cfg       Config
 	log       *slog.Logger
-	sink      Sink   // set by Run before any goroutine that uses it
-	ledger    Ledger // the same; nil where sink is none
+	sink      Sink                   // set by Run before any goroutine that uses it
+	ledger    Ledger                 // the same; nil where sink is none
+	running   atomic.Pointer[Ledger] // the same, for who asks from outside
 	listeners []listener
 	packets   []packetSocket
 
@@ -35,6 +36,7 @@ type Server struct {
 	peers      *peers
 	relp       *relp.Server // set by Run like sink
 	claims     *claims
+	fullTold   atomic.Int64 // Unix nanoseconds
 	refused    *refusals
 	counts     counters
 	batches    *batches
@@ -206,6 +208,7 @@ func (s *Server) speakRELP(sink Sink) (err error) {
 	cfg := relp.ServerConfig{MaxMessage: s.cfg.MaxMessage}
 	if ledger, ok := sink.(Ledger); ok {
 		s.ledger = ledger
+		s.running.Store(&ledger)
 		for _, name := range delivery.Commands() {
 			cfg.Extensions = append(cfg.Extensions, relp.Extension{Name: name, Max: delivery.MaxData})
 		}
@@ -217,6 +220,7 @@ func (s *Server) speakRELP(sink Sink) (err error) {
 
 // housekeep does what is due now and then.
 func (s *Server) housekeep(ctx context.Context) error {
+	started := time.Now()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for n := 1; ; n++ {
@@ -230,6 +234,9 @@ func (s *Server) housekeep(ctx context.Context) error {
 		}
 		if n%10 == 0 {
 			s.refused.flush(false)
+		}
+		if n%int(forgetEvery/time.Second) == 0 && s.ledger != nil {
+			s.forgetIdle(ctx, time.Now(), started)
 		}
 	}
 }

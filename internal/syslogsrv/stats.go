@@ -83,10 +83,14 @@ type DalogStats struct {
 	Malformed     uint64 // commands
 	SourcesBegun  uint64 // sources claimed that the store did not know
 	SourcesEnded  uint64
+	SourcesForgot uint64 // because they were idle
+	SourcesFull   uint64 // batches of new sources refused, because there are too many
 	SourcesTaken  uint64 // from a live session by another one
 	SessionsEnded uint64 // by a newer session of the same agent
 	Superseded    uint64 // commands of sessions that had been ended so
 	Live          int    // sessions at present
+	Sources       int    // that the Ledger has
+	SourceLimit   int    // and may have
 }
 
 func (s *Server) dalogStats() DalogStats {
@@ -94,10 +98,15 @@ func (s *Server) dalogStats() DalogStats {
 	c.mu.Lock()
 	live := len(c.agents)
 	c.mu.Unlock()
+	sources := 0
+	if ledger := s.running.Load(); ledger != nil {
+		sources = (*ledger).SourceCount()
+	}
 	return DalogStats{
+		Sources: sources, SourceLimit: s.rules.Load().sources,
 		Batches: n.batches.Load(), Bytes: n.plain.Load(), SkippedBytes: n.skipped.Load(),
 		Gaps: n.gap.Load(), OtherContent: n.content.Load(), Unclaimed: n.unclaimed.Load(), Malformed: n.malformed.Load(),
-		SourcesBegun: n.begun.Load(), SourcesEnded: n.ended.Load(), SourcesTaken: c.takeover.Load(),
+		SourcesBegun: n.begun.Load(), SourcesEnded: n.ended.Load(), SourcesForgot: n.forgotten.Load(), SourcesFull: n.refusedNew.Load(), SourcesTaken: c.takeover.Load(),
 		SessionsEnded: c.fenced.Load(), Superseded: n.superseded.Load(), Live: live,
 	}
 }

@@ -114,6 +114,7 @@ func TestFollowingForLong(t *testing.T) {
 	for time.Since(begun) < *followFor {
 		time.Sleep(min(*followFor/10, 30*time.Second))
 		heaps = append(heaps, eval[float64](b, heap))
+		t.Logf("after %v: heap %.1f MB, %d rows", time.Since(begun).Round(time.Second), heaps[len(heaps)-1], b.count(".row"))
 		require.Less(t, b.count(".row"), 3500)
 		require.Equal(t, "live", eval[string](b, `document.querySelector("#follow").dataset.state`))
 	}

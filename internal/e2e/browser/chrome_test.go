@@ -83,7 +83,7 @@ type tab struct {
 func (c *chrome) tab(t testing.TB, d *daemon, s screen) *tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(c.ctx)
-	ctx, cancelTime := context.WithTimeout(ctx, 10*time.Minute)
+	ctx, cancelTime := context.WithTimeout(ctx, *followFor+20*time.Minute)
 	b := &tab{t: t, ctx: ctx, daemon: d, url: d.url, complaints: make(chan string, 100)}
 	require.NoError(t, chromedp.Do(ctx, chromedp.EmulateViewport(s.width, s.height, mobile(s))))
 	_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{

@@ -143,14 +143,15 @@ func TestTracebacksOverPages(t *testing.T) {
 		}
 		beginning := `document.querySelector("#top").textContent === "Beginning"`
 		end := `document.querySelector("#bottom").textContent.startsWith("End")`
-		scroll("0", 100, 0, beginning)
+		const all = 2000 // looks, many of them between two pages
+		scroll("0", all, 0, beginning)
 		b.wait(beginning)
-		scroll("1e9", 100, 3, end)
+		scroll("1e9", all, 3, end)
 		b.wait(end)
 		whole(0)
 		// A few pages up, those at the end are let go, which were read downward.
 		scroll("0", 4, 3, beginning)
-		scroll("1e9", 100, 3, end)
+		scroll("1e9", all, 3, end)
 		b.wait(end)
 		whole(0)
 	}

@@ -239,7 +239,7 @@ func (s *sender) flush() {
 }
 
 // keepWriting lets two app servers go on, so many lines a second, until stop is
-// called; it returns how many were sent.
+// called or the test ends; stop returns how many were sent.
 func (l *logs) keepWriting(d *daemon, perSecond int) (stop func() int) {
 	s := d.sender(l.t)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -267,11 +267,13 @@ func (l *logs) keepWriting(d *daemon, perSecond int) (stop func() int) {
 			}
 		}
 	}()
-	return func() int {
+	stop = func() int {
 		cancel()
 		<-done
 		return sent
 	}
+	l.t.Cleanup(func() { stop() })
+	return stop
 }
 
 // get is what a program is answered.

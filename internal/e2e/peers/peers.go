@@ -27,10 +27,11 @@ var daemons = map[string]struct{ program, plugin string }{
 	"syslog-ng": {"usr/sbin/syslog-ng", "usr/lib/syslog-ng/*/libaffile.so"},
 	"rsyslog":   {"usr/sbin/rsyslogd", "usr/lib/*/rsyslog/imtcp.so"},
 	"logrotate": {"usr/sbin/logrotate", "usr/sbin/logrotate"}, // which has none
+	"nginx":     {"usr/sbin/nginx", "usr/sbin/nginx"},
 	"chromium":  {"usr/lib/chromium/chromium", "usr/lib/chromium/resources.pak"},
 }
 
-// Find returns the peer of that name: "syslog-ng", "rsyslog", "logrotate", or any
+// Find returns the peer of that name: "syslog-ng", "rsyslog", "logrotate", "nginx", or any
 // program in the path. The error says what to do to get it.
 func Find(name string) (*Peer, error) {
 	daemon, unpacked := daemons[name]

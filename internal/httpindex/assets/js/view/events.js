@@ -106,18 +106,22 @@ export function eventAt(lines, offset) {
  * @param {Line[]} lines
  */
 export function torn(lines) {
-  /** What is known of each writer: whether its lines go on with something. @type {Map<string, boolean>} */
-  const goesOn = new Map();
+  /** Where the lines of each writer are: in a traceback, behind its exception, or past it. @type {Map<string, "in" | "ended" | "past">} */
+  const writers = new Map();
   let n = 0;
   for (let i = 0; i < lines.length; i++) {
     const key = writer(lines[i]);
-    const so = goesOn.get(key);
-    if (so === false) continue;
+    const at = writers.get(key);
+    if (at === "past") continue;
     const text = bare(lines[i]);
     const error = lines[i].level === "error" || lines[i].level === "critical";
-    const on = within.test(text) || begins.test(text) || chained.test(text) || (names.test(text) && (so || error));
-    goesOn.set(key, on);
-    if (on) n = i + 1;
+    if (chained.test(text) || begins.test(text) || (at === "ended" ? text.trim() === "" : within.test(text))) writers.set(key, "in");
+    else if (names.test(text) && (at === "in" || (!at && error))) writers.set(key, "ended");
+    else {
+      writers.set(key, "past");
+      continue;
+    }
+    n = i + 1;
   }
   return n;
 }
