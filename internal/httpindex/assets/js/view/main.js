@@ -84,7 +84,7 @@ const mover = new Mover(win, {
  */
 function change(changes, how = {}) {
   const before = state;
-  const anchor = how.keep === false ? null : firstLine();
+  const anchor = how.keep === false ? null : chosenLine() || (win.atEnd() ? null : firstLine());
   state = { ...state, ...changes };
   const address = link({});
   if (address !== location.href) {
@@ -105,7 +105,7 @@ function change(changes, how = {}) {
     if (state.follow && !follow.on) startFollow();
     return;
   }
-  show(anchor && !("at" in changes) && !("time" in changes) && !win.atEnd() ? anchor : null);
+  show(anchor && !("at" in changes) && !("time" in changes) ? anchor : null);
 }
 
 /** @param {Element} el */
@@ -301,6 +301,14 @@ function markTarget(el) {
 function firstLine() {
   const el = win.firstVisible();
   return (el && eventOf(el)?.lines[0]) || null;
+}
+
+/** The line that was chosen, while it is seen. */
+function chosenLine() {
+  const el = mover.current;
+  if (!el?.isConnected) return null;
+  const [box, row] = [byId("log").getBoundingClientRect(), el.getBoundingClientRect()];
+  return row.bottom > box.top && row.top < box.bottom ? eventOf(el)?.lines[0] || null : null;
 }
 
 // ---- Following

@@ -160,7 +160,7 @@ export class Mover {
     const { list } = this.win;
     list.addEventListener("pointerover", (e) => {
       const row = /** @type {HTMLElement} */ (e.target).closest(".row");
-      if (row && tools.parentElement !== row && e.pointerType === "mouse") row.append(tools);
+      if (row && tools.parentElement !== row && e.pointerType === "mouse") row.insertBefore(tools, row.querySelector(":scope > .detail"));
     });
     list.addEventListener("pointerleave", () => tools.remove());
     list.addEventListener("focusin", (e) => {

@@ -60,7 +60,7 @@ export function toggle(el, open) {
 async function complete(el, { event, view }) {
   const { offset } = event.lines[0];
   try {
-    const all = eventAt(await view.source.event(event.lines[0]), offset);
+    const all = eventAt(await view.source.onward(event.lines[0]), offset);
     if (all) Object.assign(event, all, { partial: false, note: "" });
   } catch (err) {
     event.note = `The lines between are not loaded: ${/** @type {Error} */ (err).message}`;
