@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -92,7 +93,14 @@ func TestStatus(t *testing.T) {
 	assert.Zero(t, f.Behind)
 	assert.NotNil(t, f.Acked)
 	assert.Equal(t, "awaited", st.Files[1].State)
-	code, stdout, _ := ask()
+	doc, err := os.ReadFile("../../docs/formats/status.md")
+	require.NoError(t, err)
+	_, stdout, _ := ask("-o", "json")
+	for _, name := range regexp.MustCompile(`"([^"]*)":`).FindAllStringSubmatch(stdout, -1) {
+		assert.Regexp(t, "^[a-z]+(_[a-z]+)*$", name[1])
+		assert.Contains(t, string(doc), "`"+name[1]+"`")
+	}
+	code, stdout, _ = ask()
 	assert.Zero(t, code)
 	assert.Contains(t, stdout, "connected to "+r.addr)
 

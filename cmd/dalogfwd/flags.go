@@ -34,6 +34,7 @@ type flags struct {
 
 	OldDir      []string     `group:"What" placeholder:"DIR" help:"A folder that rotated files are put into (logrotate's olddir), relative to that of the file. Needed only where files may come, be rotated and be moved there while dalogfwd does not run: what it has begun to read it finds in folders beside the file by itself. Repeatable."`
 	HoldDeleted cli.ByteSize `group:"What" placeholder:"SIZE" default:"1GiB" help:"How much deleted files may take on the disk that are held open because they are not delivered. Beyond it the oldest are given up, which is told and counted."`
+	Pin         bool         `group:"What" help:"Keep a second name (a hard link) of each followed file in --state-dir, so that one that is deleted while dalogfwd does not run is still read to its end. Needs --state-dir on the file system of the files; --hold-deleted bounds what is kept. logrotate skips files that have a second name, unless allowhardlink is set for them."`
 
 	StateDir string `group:"State" placeholder:"DIR" default:"/var/lib/dalogfwd" help:"Folder of the positions up to which each file is delivered. Keep it over restarts: without it all files are sent again."`
 
@@ -125,6 +126,7 @@ func (f *flags) config(env cli.Environment) (forwarder.Config, error) {
 		MaxLine:   int(f.MaxLine),
 
 		HoldDeleted: int64(f.HoldDeleted),
+		Pin:         f.Pin,
 		OldDirs:     f.OldDir,
 		Files:       docassembleFiles(),
 	}

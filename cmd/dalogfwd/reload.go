@@ -63,8 +63,13 @@ func (s *service) stats() forwarder.Stats { return s.current().Stats() }
 
 // run delivers until ctx ends, with one configuration after the other.
 func (s *service) run(ctx context.Context) error {
+	var before *forwarder.Forwarder
 	for {
 		fwd := s.current()
+		if fwd == before {
+			return nil // ctx has ended while there was none
+		}
+		before = fwd
 		running, end := context.WithCancel(ctx)
 		var next *order
 		done := make(chan struct{})
@@ -79,9 +84,7 @@ func (s *service) run(ctx context.Context) error {
 		if err != nil || next == nil || ctx.Err() != nil {
 			return err
 		}
-		if err := s.change(fwd, next); err != nil {
-			return err
-		}
+		s.change(ctx, fwd, next)
 	}
 }
 
@@ -118,31 +121,56 @@ func (s *service) wait(reason string) {
 	}
 }
 
-// change makes the next Forwarder. Where it cannot be had, the former
-// configuration is taken up again.
-func (s *service) change(old *forwarder.Forwarder, next *order) error {
-	config := next.config
-	fwd, err := old.Next(config)
+// change makes the next Forwarder. Where it cannot be had, the former configuration
+// is taken up again. Only ctx ends that without one.
+func (s *service) change(ctx context.Context, old *forwarder.Forwarder, next *order) {
+	fwd, err := old.Next(next.config)
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err != nil {
-		s.log.Error("configuration not reloaded, the former one stays in force", "error", err)
+	config := s.config
+	if err == nil {
+		config = next.config
+	} else {
 		s.last.Error = err.Error()
 		s.settings = nil // the next reload tries again
-		var oldErr error
-		if fwd, oldErr = old.Next(s.config); oldErr != nil {
-			return startError(oldErr, s.config.StateDir)
-		}
-		config = s.config
 	}
-	s.fwd, s.config = fwd, config
-	close(s.changed)
-	s.changed = make(chan struct{})
+	s.mu.Unlock()
 	next.done <- err
 	if err == nil {
 		s.log.Info("reloaded", "server", strings.Join(config.Servers, ","), "protocol", config.Protocol, "files", len(config.Files))
+	} else {
+		s.log.Error("configuration not reloaded, the former one stays in force", "error", err)
+		if fwd = s.takeUp(ctx, old, config); fwd == nil {
+			return
+		}
 	}
-	return nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fwd, s.config = fwd, config
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// takeUp opens what was open a moment ago. What stands in the way of that, a full
+// disk for instance, is waited for: there is nobody to start the program again
+// everywhere.
+func (s *service) takeUp(ctx context.Context, old *forwarder.Forwarder, config forwarder.Config) *forwarder.Forwarder {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for told := false; ; {
+		fwd, err := old.Next(config)
+		if err == nil {
+			return fwd
+		}
+		if !told {
+			told = true
+			s.log.Error("nothing is delivered until the state folder can be used again; trying", "error", err)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 // reload reads the configuration again, and returns when it is in force. With a

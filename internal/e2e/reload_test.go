@@ -133,3 +133,34 @@ func TestReloadKeepsDeletedFiles(t *testing.T) {
 	requireNumbered(t, d.path("app.log"), "app", 1000)
 	fwd.stop()
 }
+
+// Where the state folder cannot be used at the moment of a reload, the former
+// configuration is taken up again when it can.
+func TestReloadWithoutStateFolder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	d := startDalogd(t, "")
+	config := func(more string) {
+		writeFile(t, at("config"), "server: "+d.tcp+"\nstate_dir: "+at("state")+"\nfile: "+at("app.log")+"=app\n"+more)
+	}
+	config("")
+	appendFile(t, at("app.log"), text(numbered("app", 0, 1000)))
+	fwd := start(t, "dalogfwd", exec.Command(dalogfwdPath, "--config", at("config")))
+	waitLines(t, d.path("app.log"), 1000)
+	require.NoError(t, os.Rename(at("state"), at("away")))
+	writeFile(t, at("state"), "in the way")
+	config("keep_blank: true\n")
+	require.NoError(t, fwd.Signal(syscall.SIGHUP))
+	fwd.waitOutput("nothing is delivered until the state folder can be used again")
+	appendFile(t, at("app.log"), text(numbered("app", 1000, 100)))
+	require.NoError(t, os.Remove(at("state")))
+	require.NoError(t, os.Rename(at("away"), at("state")))
+	waitLines(t, d.path("app.log"), 1100)
+	out, err := exec.Command(dalogfwdPath, "reload", "--wait", "--config", "none", "--state-dir", at("state")).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	appendFile(t, at("app.log"), text(numbered("app", 1100, 100)))
+	waitLines(t, d.path("app.log"), 1200)
+	requireNumbered(t, d.path("app.log"), "app", 1200)
+	fwd.stop()
+}

@@ -57,7 +57,9 @@ type Config struct {
 	// HoldDeleted is how many bytes of deleted files that are not delivered may be
 	// held open; beyond it the oldest are given up. Default 1 GiB.
 	HoldDeleted int64
-	Log         *slog.Logger // default: discards
+	// Pin gives followed files a second name in StateDir, see tail.Config.
+	Pin bool
+	Log *slog.Logger // default: discards
 }
 
 // File is what to follow and how to send it.

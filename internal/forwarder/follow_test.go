@@ -225,7 +225,8 @@ func TestRestart(t *testing.T) {
 		} else { // what the files hold is sent even if there is hardly time
 			s.until(func() bool { return r.Stats().Connected != "" }, "a connection")
 		}
-		r.stop()
+		r.stop() // when the peer's TCP has all; the peer may read it later
+		s.until(func() bool { return s.count() >= i*100+100 }, "the last line")
 		require.Equal(t, numberedLines(0, i*100+100), s.texts())
 	}
 }
@@ -242,6 +243,7 @@ func TestStopSendsTheRest(t *testing.T) {
 	s.waitFor("first")
 	appendTo(t, path, numbered(0, 100_000)+"half")
 	r.stop()
+	s.until(func() bool { return s.count() >= 100_001 }, "the last line")
 	require.Equal(t, append([]string{"first"}, numberedLines(0, 100_000)...), s.texts())
 	r = start(t, cfg)
 	appendTo(t, path, " and half\n")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -14,7 +15,11 @@ import (
 	"github.com/dalog-project/dalog/internal/vfs"
 )
 
-const lockName = "lock"
+// Names in the state folder.
+const (
+	lockName = "lock"
+	pinsName = "pins"
+)
 
 // Forwarder follows files and delivers their lines.
 //
@@ -65,9 +70,10 @@ func open(cfg Config, counters *counters) (*Forwarder, error) {
 		TempDir:    f.cfg.StateDir,
 
 		HoldDeleted: f.cfg.HoldDeleted,
-		OldDirs:     f.cfg.OldDirs,
-		Memory:      f.registry,
-		Notify:      f.tell,
+		PinDir:      filepath.Join(f.cfg.StateDir, pinsName), Pin: f.cfg.Pin,
+		OldDirs: f.cfg.OldDirs,
+		Memory:  f.registry,
+		Notify:  f.tell,
 	})
 	f.pump = &pump{
 		cfg: &f.cfg, log: f.cfg.Log, tailer: f.tailer, registry: f.registry,

@@ -12,7 +12,7 @@ type Status struct {
 	Servers   []string `json:"servers"`
 	Connected string   `json:"connected"` // the server's address; empty for none
 	// Since is when that began.
-	Since    time.Time `json:"since"`
+	Since    time.Time `json:"since,omitzero"`
 	Protocol string    `json:"protocol"`
 	Hostname string    `json:"hostname"`
 	Stats    Stats     `json:"counters"`

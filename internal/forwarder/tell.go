@@ -56,6 +56,8 @@ func (f *Forwarder) tell(e tail.Event) {
 	case tail.FileClosed:
 		level, text = slog.LevelDebug, "rotated file is done"
 		attrs = append(attrs, "size", e.Offset)
+	case tail.PinFailed:
+		level, text = slog.LevelWarn, "the file cannot be given a second name; should it be deleted while dalogfwd is away, what is unread of it is lost"
 	case tail.PathUnusable:
 		level, text = slog.LevelWarn, "cannot follow; trying again"
 	case tail.ReadFailed:

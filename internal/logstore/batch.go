@@ -1,7 +1,6 @@
 package logstore
 
 import (
-	"bytes"
 	"sync/atomic"
 
 	"github.com/dalog-project/dalog/internal/syslog"
@@ -48,6 +47,7 @@ type filler struct {
 	formatter
 	router *router
 
+	seen   routeCache
 	chains []chain
 	next   []int32 // by message: the next one of the same file, or -1
 	chain  []int32 // by file: 1 + its index in chains, 0 where it has none
@@ -99,14 +99,10 @@ func (f *filler) sort(msgs []syslog.Message) {
 	}
 	f.next = f.next[:len(msgs)]
 
-	var program []byte
-	var to *route
+	f.seen.begin(f.router)
 	for i := range msgs {
 		m := &msgs[i]
-		if to == nil || !bytes.Equal(m.Program, program) {
-			program, to = m.Program, f.router.route(m)
-		}
-		file := to.file(m.Severity())
+		file := f.seen.route(f.router, m).file(m.Severity())
 		if file.id >= len(f.chain) {
 			f.chain = append(f.chain, make([]int32, file.id+64-len(f.chain))...)
 		}

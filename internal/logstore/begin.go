@@ -94,7 +94,7 @@ func (s *Store) begin(r *recovery) error {
 			return err
 		}
 	}
-	size, err := s.segmentSize()
+	segment, growth, err := s.logSizes()
 	if err != nil {
 		return err
 	}
@@ -102,14 +102,14 @@ func (s *Store) begin(r *recovery) error {
 	if err != nil {
 		return err
 	}
-	opt := wal.Options{Store: s.id, SegmentSize: size}
+	opt := wal.Options{Store: s.id, SegmentSize: segment, Spares: int(growth / segment)}
 	log, err := wal.Create(logs, opt, r.last+1)
 	if err != nil {
 		return errors.Join(err, logs.Close())
 	}
 	j := &s.journal
 	j.log, j.last, j.synced = log, r.last, r.last
-	j.size = size
+	j.most = growth
 	j.limit = int(min(opt.MaxRecord(), 2*maxGroup))
 	j.numbers.Store(r.from.next)
 	s.maxRange = min(maxGroup, j.limit)
@@ -118,18 +118,19 @@ func (s *Store) begin(r *recovery) error {
 	return nil
 }
 
-// segmentSize is that of the write-ahead log: a small file system gets a small
-// one.
-func (s *Store) segmentSize() (int64, error) {
-	if s.cfg.segmentSize > 0 {
-		return s.cfg.segmentSize, nil
+// logSizes are the size of a segment of the write-ahead log, and by how much the
+// log grows from one checkpoint to the next: on a small file system both are small.
+func (s *Store) logSizes() (segment, growth int64, err error) {
+	if size := s.cfg.segmentSize; size > 0 {
+		return size, size, nil
 	}
 	space, err := s.state.Free()
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	const least, most = 1 << 20, 64 << 20
-	return min(max(int64(space.TotalBytes/16), least), most), nil
+	const least, most, mostSegment = 1 << 20, 64 << 20, 16 << 20
+	growth = min(max(int64(space.TotalBytes/16), least), most)
+	return min(growth, mostSegment), growth, nil
 }
 
 // foreignState says that the state is not that of the files beside it. Without a

@@ -8,7 +8,7 @@ import (
 )
 
 // checkpointEvery is how long what is in the files may need the write-ahead log
-// to be safe. A checkpoint comes earlier once the log has grown by a segment.
+// to be safe. A checkpoint comes earlier once the log has grown by journal.most.
 const checkpointEvery = 5 * time.Second
 
 // checkpointLoop makes checkpoints until stop is closed.
@@ -21,7 +21,7 @@ func (s *Store) checkpointLoop(stop <-chan struct{}) {
 		select {
 		case now := <-tick.C:
 			grown := s.journal.growth()
-			if grown == 0 && !s.claimed.Load() || grown < s.journal.size && now.Sub(last) < checkpointEvery {
+			if grown == 0 && !s.claimed.Load() || grown < s.journal.most && now.Sub(last) < checkpointEvery {
 				continue
 			}
 			last = now

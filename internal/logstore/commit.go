@@ -33,7 +33,7 @@ type journal struct {
 	grown    int64     // bytes since the last checkpoint
 
 	// Set by recovery.
-	size  int64 // of a segment
+	most  int64 // bytes by which it grows, about, before the next checkpoint
 	limit int   // bytes of a record
 
 	written atomic.Int64  // bytes of all records
@@ -77,14 +77,24 @@ func (j *journal) append(typ byte, parts [][]byte) (lsn uint64, err error) {
 	return lsn, nil
 }
 
-// sync makes all records durable and gives the lsn of the last one.
+// sync makes all records durable that were there before, and gives the lsn of the
+// last one. It holds up nobody who adds others.
 func (j *journal) sync() (lsn uint64, err error) {
 	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.synced < j.last {
-		j.synced, err = j.log.Sync()
+	synced, log, done := j.synced, j.log, j.synced == j.last
+	j.mu.Unlock()
+	if done {
+		return synced, nil
 	}
-	return j.synced, err
+	began := time.Now()
+	lsn, err = log.Sync()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err == nil && lsn > j.synced {
+		j.synced = lsn
+		j.unsynced = began // what is left was added since
+	}
+	return lsn, err
 }
 
 // clean reports whether all records are synced.

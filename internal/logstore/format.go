@@ -76,6 +76,13 @@ func (f *formatter) appendMessage(dst []byte, m *syslog.Message, received syslog
 	dst = f.appendHeader(dst, m, received)
 	text := m.Text
 	lines := 1
+	if m.Plain && len(text) > 0 {
+		dst = append(dst, text...)
+		if m.Flags&syslog.Truncated != 0 {
+			dst = append(dst, truncatedMark...)
+		}
+		return append(dst, '\n'), lines
+	}
 	if len(text) == 0 && f.layout == LineISO {
 		dst = appendWithoutText(dst, m)
 	}
@@ -120,6 +127,9 @@ func (f *formatter) appendHeader(dst []byte, m *syslog.Message, received syslog.
 		at = received
 	}
 	dst = f.appendTime(dst, at)
+	if m.Plain && f.host == HostClaimed && len(m.Host) > 0 && len(m.Program) > 0 {
+		return appendPlainColumns(dst, m)
+	}
 	dst = append(dst, ' ')
 	dst = f.appendHost(dst, m)
 	dst = append(dst, ' ')
@@ -130,6 +140,21 @@ func (f *formatter) appendHeader(dst []byte, m *syslog.Message, received syslog.
 	if len(m.PID) > 0 {
 		dst = append(dst, '[')
 		dst = appendColumn(dst, m.PID)
+		dst = append(dst, ']')
+	}
+	return append(dst, ':', ' ')
+}
+
+// appendPlainColumns appends the columns behind the time of a message that is plain
+// and has them.
+func appendPlainColumns(dst []byte, m *syslog.Message) []byte {
+	dst = append(dst, ' ')
+	dst = append(dst, m.Host...)
+	dst = append(dst, ' ')
+	dst = append(dst, m.Program...)
+	if len(m.PID) > 0 {
+		dst = append(dst, '[')
+		dst = append(dst, m.PID...)
 		dst = append(dst, ']')
 	}
 	return append(dst, ':', ' ')

@@ -160,6 +160,33 @@ func FuzzAppendMessage(f *testing.F) {
 	})
 }
 
+// What the parser says of a message only saves work.
+func FuzzPlainMessage(f *testing.F) {
+	for _, raw := range []string{
+		"<13>1 2026-11-23T08:27:00.123456Z web1 celery 77 - - text", "<13>Nov 23 08:27:00 web1 celery[77]: text",
+		"<13>1 - - - - - -", "<13>1 - web1 celery - - [meta sequenceId=\"1\"]", "<13>Nov 23 08:27:00 web1 my prog[a b]: text",
+		"text\ttab", "<13>1 2026-11-23T08:27:00Z h p 1 - - a\nb", "<13>1 2026-11-23T08:27:00Z h p 1 - - \xef\xbb\xbf\xe9",
+	} {
+		f.Add([]byte(raw))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var p syslog.Parser
+		m := syslog.Message{From: testPeer}
+		p.Parse(raw, testTime, &m)
+		careful := m
+		careful.Plain = false
+		for _, layout := range []LineFormat{LineISO, LineBSD} {
+			for _, host := range []HostColumn{HostClaimed, HostPeer, HostBoth} {
+				w := formatter{layout: layout, host: host}
+				got, lines := w.appendMessage(nil, &m, syslog.At(testTime))
+				want, wanted := w.appendMessage(nil, &careful, syslog.At(testTime))
+				require.Equal(t, string(want), string(got))
+				require.Equal(t, wanted, lines)
+			}
+		}
+	})
+}
+
 func TestParseWords(t *testing.T) {
 	t.Parallel()
 	for word, want := range map[string]LineFormat{"iso": LineISO, "bsd": LineBSD} {

@@ -206,8 +206,24 @@ func endLine(h vfs.File, size int64) (added int64, err error) {
 			return 0, err
 		}
 	}
-	n, err := h.Append([][]byte{[]byte(truncatedMark + "\n")})
+	tail := make([]byte, min(size, int64(len(truncatedMark))))
+	if _, err := h.ReadAt(tail, size-int64(len(tail))); err != nil {
+		return 0, err
+	}
+	n, err := h.Append([][]byte{truncatedEnd(tail)})
 	return int64(n), err
+}
+
+// truncatedEnd is what says behind tail that its line is truncated: the mark, less
+// what a start that was cut short has written of it.
+func truncatedEnd(tail []byte) []byte {
+	mark := []byte(truncatedMark + "\n")
+	for n := min(len(tail), len(truncatedMark)); n > 0; n-- {
+		if bytes.HasSuffix(tail, mark[:n]) {
+			return mark[n:]
+		}
+	}
+	return mark
 }
 
 // fill overwrites what was lost, after what can be read of it is safe in the

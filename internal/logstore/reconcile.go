@@ -3,6 +3,7 @@ package logstore
 import (
 	"bytes"
 	"fmt"
+	"iter"
 	"sort"
 )
 
@@ -99,6 +100,7 @@ type match struct {
 	midst  bool // have begins in the midst of a line
 	theirs bool // what follows on damage is the end of another's line, but for the last
 	next   int  // the first line of want that is not dealt with
+	tries  int  // how many more places for runs of our lines are looked at
 }
 
 // chunk is a stretch of have that ends with a line end, or with the file.
@@ -162,66 +164,84 @@ func (m *match) line(i int) []byte { return m.want[m.start(i):m.ends[i]] }
 // inOrder makes the repair where all is as it was written, but for what is
 // damaged: between two damaged stretches our lines are consecutive ones of want.
 func (m *match) inOrder() (r repair, ok bool) {
-	m.next = 0
-	added := 0 // where in want begins what is to be added
-	for at := 0; at < len(m.chunks); {
-		first := at
-		for at < len(m.chunks) && m.chunks[at].kind != ourLine {
-			at++
-		}
-		run := at
-		for at < len(m.chunks) && m.chunks[at].kind != withNUL {
-			at++
-		}
-		gap, ours := m.chunks[first:run], m.chunks[run:at]
-		to := len(m.ends)
-		if len(ours) > 0 {
-			if to, ok = m.findRun(gap, ours); !ok {
-				return repair{}, false
-			}
-		}
-		next, fills := m.next, len(r.fills)
-		added = m.fill(&r, gap, to, len(ours) == 0)
-		if len(ours) > 0 && m.next != to { // the end of another's line was taken for ours
-			m.next, r.fills, m.theirs = next, r.fills[:fills], true
-			added = m.fill(&r, gap, to, false)
-			m.theirs = false
-		}
-		if len(ours) > 0 && m.next != to {
-			return repair{}, false
-		}
-		for _, c := range ours {
-			if c.kind == ourLine && m.next < len(m.ends) {
-				r.found += c.end - c.start
-				m.next++
-				added = m.start(m.next)
-			}
-		}
-	}
-	m.finish(&r, m.want[added:], added != m.start(m.next))
-	return r, true
+	m.next, m.tries = 0, maxTries
+	ok = m.inOrderFrom(0, 0, &r)
+	return r, ok
 }
 
-// findRun finds the line of want that the first of our lines in run is: the
-// last one possible that leaves no more missing than the damaged stretches among
-// gap can have held.
-func (m *match) findRun(gap, run []chunk) (line int, ok bool) {
+// maxTries bounds how many places are tried for runs of our lines, where alike ones
+// make many possible.
+const maxTries = 1000
+
+// inOrderFrom makes the rest of the repair, from a chunk and a line of want on, of
+// which what is to be added begins at added. Without success r and m.next are as
+// they were.
+func (m *match) inOrderFrom(at, added int, r *repair) bool {
+	if at == len(m.chunks) {
+		m.finish(r, m.want[added:], added != m.start(m.next))
+		return true
+	}
+	first := at
+	for at < len(m.chunks) && m.chunks[at].kind != ourLine {
+		at++
+	}
+	run := at
+	for at < len(m.chunks) && m.chunks[at].kind != withNUL {
+		at++
+	}
+	gap, ours := m.chunks[first:run], m.chunks[run:at]
+	if len(ours) == 0 {
+		return m.inOrderFrom(at, m.fill(r, gap, len(m.ends), true), r)
+	}
+	next, before := m.next, *r
+	for to := range m.runs(gap, ours) {
+		for _, theirs := range []bool{false, true} { // the end of another's line may have been taken for ours
+			if m.tries--; m.tries < 0 {
+				return false
+			}
+			m.theirs = theirs
+			added := m.fill(r, gap, to, false)
+			m.theirs = false
+			if m.next == to {
+				for _, c := range ours {
+					if c.kind == ourLine && m.next < len(m.ends) {
+						r.found += c.end - c.start
+						m.next++
+						added = m.start(m.next)
+					}
+				}
+				if m.inOrderFrom(at, added, r) {
+					return true
+				}
+			}
+			m.next, *r = next, before
+		}
+	}
+	return false
+}
+
+// runs gives the lines of want that the first of our lines in run can be, the most
+// likely first: the last one possible that leaves no more missing than the damaged
+// stretches among gap can have held.
+func (m *match) runs(gap, run []chunk) iter.Seq[int] {
 	room := 0
 	for _, c := range gap {
 		if c.kind == withNUL {
 			room += c.end - c.start
 		}
 	}
-	from := m.start(m.next)
-	fit := sort.Search(len(m.ends)-m.next, func(i int) bool { return m.start(m.next+i)-from > room })
-	for _, surplus := range []bool{false, true} {
-		for i := m.next + fit - 1; i >= m.next; i-- {
-			if m.isRun(run, i, surplus) {
-				return i, true
+	next := m.next
+	from := m.start(next)
+	fit := sort.Search(len(m.ends)-next, func(i int) bool { return m.start(next+i)-from > room })
+	return func(yield func(int) bool) {
+		for _, surplus := range []bool{false, true} {
+			for i := next + fit - 1; i >= next; i-- {
+				if m.isRun(run, i, surplus) && !yield(i) {
+					return
+				}
 			}
 		}
 	}
-	return 0, false
 }
 
 // isRun tells whether our lines in run are those of want from line i on. surplus

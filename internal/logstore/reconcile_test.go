@@ -57,6 +57,9 @@ func TestReconcile(t *testing.T) {
 		{name: "the end of a lost line", have: "one\n" + nul(70) + "rs\ntwo\n", want: "one\ntwo\n",
 			result: "one\ndalog: 70 bytes were lost here when the power failed " + strings.Repeat(".", 16) + " rs\ntwo\n"},
 		{name: "another's end that looks like ours", have: nul(4+5) + "xx\nthree\n", want: "axx\ntwoo\nthree\n", result: "axx\ntwoo\nxx\nthree\n"},
+		{name: "alike behind several losses", have: nul(21) + "bb" + nul(7) + "cc\nddd" + nul(20) + "same\n" + nul(8) + "me\ng\n",
+			want:   "aaaaaaa\nbbbbb\nccccc\ndddddddddddddd\neeeeeee\nsame\nfffff\nsame\ng\n",
+			result: "aaaaaaa\nbbbbb\ndalog: lost \nccccc\ndddddddddddddd\neeeeeee\nsame\nfffff\nsame\ng\n"},
 		{name: "a little lost", have: "one\n" + nul(14) + "two\n", want: "one\ntwo\n", result: "one\ndalog: lost .\ntwo\n"},
 		{name: "order changed by somebody", have: "two\none\n", want: "one\ntwo\nthree\n", result: "two\none\nthree\n"},
 	} {

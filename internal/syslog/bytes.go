@@ -1,6 +1,10 @@
 package syslog
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+)
 
 var bom = []byte("\xef\xbb\xbf")
 
@@ -46,6 +50,20 @@ func wordEnd(b []byte) int {
 		return i
 	}
 	return len(b)
+}
+
+// blankWithin8 is where the first blank of b is, -1 where it is none of the first
+// eight bytes, or b is shorter.
+func blankWithin8(b []byte) int {
+	if len(b) < 8 {
+		return -1
+	}
+	const ones = 0x0101010101010101
+	x := binary.LittleEndian.Uint64(b) ^ ' '*ones
+	if x = (x - ones) &^ x & topBits; x != 0 {
+		return bits.TrailingZeros64(x) / 8
+	}
+	return -1
 }
 
 // class tells what a byte may be part of.

@@ -2,6 +2,7 @@ package syslog
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -50,6 +51,13 @@ func checkMessage(t require.TestingT, raw []byte, m *Message) {
 	}
 	for _, field := range [][]byte{m.Host, m.Program, m.PID, m.MsgID} {
 		require.LessOrEqual(t, len(field), maxField)
+	}
+	if m.Plain {
+		require.Equal(t, string(m.Text), string(AppendSafe(nil, m.Text)))
+		require.NotContains(t, string(m.Text), "\n")
+		columns := slices.Concat(m.Host, m.Program, m.PID)
+		require.NotContains(t, string(columns), " ")
+		require.Equal(t, string(columns), string(AppendSafe(nil, columns)))
 	}
 }
 

@@ -27,6 +27,11 @@ type Message struct {
 	SD      []byte // structured data as it stood on the wire, with brackets
 	Text    []byte // without BOM and trailing line ends
 
+	// Plain tells that the stored line can take the message as it is: Host, Program
+	// and PID hold no byte but '!' to '~', Text none but ' ' to '~'. Of a message
+	// that does not say so nothing is known.
+	Plain bool
+
 	// Sequence is the number Cisco devices write before the time, as digits.
 	Sequence []byte
 

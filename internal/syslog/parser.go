@@ -23,6 +23,7 @@ type Parser struct {
 
 	zone zoneCache
 	year yearCache
+	date dateCache
 }
 
 // Parse reads raw, which is one message without its frame, into m. It sets
@@ -46,10 +47,20 @@ func (p *Parser) Parse(raw []byte, received time.Time, m *Message) {
 	if m.Flags&BadPri != 0 {
 		m.Text = raw
 	}
+	if printableLen(raw) == len(raw) {
+		m.Plain = m.Version != 0 || !hasBlankColumn(m)
+		return
+	}
 	m.Text = bytes.TrimPrefix(m.Text, bom)
 	if !utf8.Valid(m.Text) {
 		m.Flags |= NotUTF8
 	}
+}
+
+// hasBlankColumn tells whether a column holds a blank, which those of RFC 5424
+// cannot.
+func hasBlankColumn(m *Message) bool {
+	return bytes.IndexByte(m.Host, ' ') >= 0 || bytes.IndexByte(m.Program, ' ') >= 0 || bytes.IndexByte(m.PID, ' ') >= 0
 }
 
 // readPri takes "<PRI>" off raw. Where there is none that can be, m says so.

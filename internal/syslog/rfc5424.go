@@ -114,7 +114,10 @@ func column(b []byte, m *Message) (field, rest []byte) {
 	if len(b) > 1 && b[0] == '-' && b[1] == ' ' {
 		return nil, b[2:]
 	}
-	i := bytes.IndexByte(b, ' ')
+	i := blankWithin8(b)
+	if i < 0 {
+		i = bytes.IndexByte(b, ' ')
+	}
 	if i < 0 {
 		m.Flags |= ShortHeader
 		if string(b) == "-" {

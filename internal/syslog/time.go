@@ -123,6 +123,14 @@ func readFraction(b []byte, n int) (nsec int32, next int) {
 	if n+1 >= len(b) || b[n] != '.' && b[n] != ',' || !isDigit(b[n+1]) {
 		return 0, n
 	}
+	if n+8 <= len(b) && (n+7 == len(b) || !isDigit(b[n+7])) { // microseconds
+		const zeros, room = 0x303030303030, 0x767676767676
+		x := binary.LittleEndian.Uint64(b[n:])>>8&0xffffffffffff ^ zeros
+		if (x|(x+room))&topBits == 0 {
+			us := (x&15*10+x>>8&15)*10000 + (x>>16&15*10+x>>24&15)*100 + x>>32&15*10 + x>>40&15
+			return int32(us) * 1000, n + 7
+		}
+	}
 	scale := int32(1e9)
 	for n++; n < len(b) && isDigit(b[n]); n++ {
 		if scale > 1 {

@@ -1,6 +1,9 @@
 package syslog
 
-import "time"
+import (
+	"encoding/binary"
+	"time"
+)
 
 // dayAhead is how far a sender's clock may be ahead before a date without a
 // year is taken to be the year before, in seconds.
@@ -14,10 +17,15 @@ func (p *Parser) resolve(w *wall, offset int32, zoned bool, received int64) Time
 		year = p.inferYear(w, offset, zoned, received)
 	}
 	local := w.seconds(year)
+	return p.at(local, w.nsec, offset, zoned, received)
+}
+
+// at is the time at which a clock showed local.
+func (p *Parser) at(local int64, nsec, offset int32, zoned bool, received int64) Timestamp {
 	if !zoned {
 		offset = p.offset(local, received)
 	}
-	return Timestamp{Sec: local - int64(offset), Nsec: w.nsec, Offset: offset, Valid: true}
+	return Timestamp{Sec: local - int64(offset), Nsec: nsec, Offset: offset, Valid: true}
 }
 
 func (p *Parser) offset(local, received int64) int32 {
@@ -73,6 +81,31 @@ func (c *yearCache) of(utc int64) int64 {
 	return c.year
 }
 
+// dateCache holds the date that was read last, as its text has it: most messages
+// are of the same day.
+type dateCache struct {
+	head, tail uint64 // the first 8 of the 10 bytes, and the last 8
+	wall       wall
+	midnight   int64 // UTC
+}
+
+// read reads "YYYY-MM-DD" at the start of b, which holds at least 10 bytes, and
+// gives its beginning as if it were UTC.
+func (c *dateCache) read(b []byte, w *wall) (midnight int64, ok bool) {
+	head, tail := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[2:])
+	if head == c.head && tail == c.tail && c.wall.valid {
+		*w = c.wall
+		return c.midnight, true
+	}
+	if !w.readDate(b) {
+		return 0, false
+	}
+	if w.valid {
+		*c = dateCache{head, tail, *w, w.seconds(w.year)}
+	}
+	return c.midnight, true
+}
+
 func floorDiv(a, b int64) int64 {
 	q := a / b
 	if a%b < 0 {
@@ -90,7 +123,8 @@ func (p *Parser) isoTime(b []byte, received int64) (t Timestamp, n int, leap boo
 		return t, 0, false
 	}
 	var w wall
-	if !w.readDate(b) {
+	midnight, ok := p.date.read(b, &w)
+	if !ok {
 		return t, 0, false
 	}
 	clock := w.readClock(b[11:])
@@ -103,7 +137,7 @@ func (p *Parser) isoTime(b []byte, received int64) (t Timestamp, n int, leap boo
 	if !w.valid || size > 0 && !valid || w.year == 0 {
 		return t, n, false
 	}
-	return p.resolve(&w, offset, size > 0, received), n, w.leap
+	return p.at(midnight+w.second, w.nsec, offset, size > 0, received), n, w.leap
 }
 
 // epochTime reads seconds since 1970, exactly ten digits with an optional

@@ -15,7 +15,7 @@ const (
 	// handed over and is not committed.
 	settleTime = 5 * time.Second
 	// maxSessionClaims is how many sources one session may claim, maxClaims how
-	// many are known of all.
+	// many are known of all: or twice Rules.MaxSources, if that is more.
 	maxSessionClaims = 10_000
 	maxClaims        = 200_000
 )
@@ -158,11 +158,12 @@ func (c *claims) claim(a *agent, key delivery.SourceKey, path string, timeout <-
 	return n, true
 }
 
-// full tells whether there is no room for n more claims.
-func (c *claims) full(n int) bool {
+// full tells whether there is no room for n more claims where so many sources may
+// be stored.
+func (c *claims) full(n, sources int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.sources)+n > maxClaims
+	return len(c.sources)+n > max(maxClaims, 2*sources)
 }
 
 // leave ends a session. Who reads the list still finds what it had claimed, where

@@ -136,7 +136,7 @@ func (c *conn) dalogOpen(command *relp.Command) error {
 	if len(r.agent.claims)+len(open.Claims) > maxSessionClaims {
 		return errors.Join(delivery.ErrMalformed, errors.New("too many sources"))
 	}
-	if s.claims.full(len(open.Claims)) {
+	if s.claims.full(len(open.Claims), s.rules.Load().sources) {
 		return later("too many sources are claimed")
 	}
 	for i := range open.Claims {

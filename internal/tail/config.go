@@ -33,6 +33,12 @@ type Config struct {
 	// not confirmed: they are held open. Beyond it the oldest are given up. Default
 	// 1 GiB.
 	HoldDeleted int64
+	// PinDir, if set, is a folder on the same file system for second names (hard
+	// links) of the followed files, so that one that is deleted while nobody looks is
+	// read to its end: within HoldDeleted, too. Pin says that such names are made;
+	// without it those that are there are used up.
+	PinDir string
+	Pin    bool
 	// TempDir is where the unread rest of compressed files is unpacked to, in files
 	// without names of at most UnpackLimit bytes (default 256 MiB) each. Default
 	// os.TempDir().
@@ -87,8 +93,9 @@ type Known struct {
 	Size     int64             // the largest seen; 0 if that is not known
 	Done     bool              // rotated, read to its end, confirmed and closed
 	Packed   bool              // File is compressed; Position and Size count what it holds
-	// Of, where it is not zero, says that File is nothing but a compressed copy of
-	// that source.
+	// Of, where it is not zero, says that File is nothing but a copy of that source,
+	// compressed or not. Position is then behind what was in it when it was looked
+	// at. Of a source that is not known any more, nothing is read from it.
 	Of delivery.SourceID
 }
 
@@ -165,6 +172,8 @@ const (
 	FileGivenUp
 	// FileClosed: a rotated file is done.
 	FileClosed
+	// PinFailed: a file cannot be given a name in Config.PinDir, because of Err.
+	PinFailed
 	// PathUnusable: the path cannot be opened, because of Err. It is tried again.
 	PathUnusable
 	// ReadFailed: the source cannot be read, because of Err. It is tried again.

@@ -23,8 +23,15 @@
 // A renamed file stays open and followed until it has been read to its end,
 // everything is confirmed, and nothing was written to it for a while. Files
 // that came and were renamed away between two looks are found beside the path
-// under their rotated names (app.log.1, app.log-20261123). After copytruncate
-// the unread end is read from the copy, if it stands beside the file.
+// under their rotated names (app.log.1, app.log-20261123).
+//
+// After copytruncate the unread end is read from the copy. What a rotated file is
+// that shows beside a path which kept its file is told by its content: as long as
+// it is a beginning of the path's file it is remembered as a copy, and not read.
+// When the path's file has lost its content, the file that has the bytes before the
+// position is its copy; one that begins alike and is shorter has been read; and what
+// is neither, and not known, came and went unseen and is read from its beginning.
+// Nothing is decided while names change.
 //
 // Compressed files (.gz, .zst, .bz2) are read where what is in them is nowhere
 // else: the rest of a file that was rotated and compressed while nobody looked,

@@ -3,69 +3,39 @@ package tail
 import (
 	"bytes"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/dalog-project/dalog/internal/delivery"
 )
 
 // renew ends the epoch of a source whose content before the offset has gone, and
-// begins the next one in the same file. What was not read yet is read from a
-// copy beside the file, if there is one: a rotated name, made after the file,
-// with the same content up to the offset. Copies made after that one are epochs
-// that came and went unseen.
+// begins the next one in the same file. What was not read yet is read from a copy
+// beside the file, if there is one. Files beside it that are neither copies nor
+// known are epochs that came and went unseen.
+//
+// As long as names change, or compressed files are looked through, that waits: the
+// copy, or such a file, may not show.
 func (t *Tailer) renew(s *Source) {
 	p := s.place
 	position := s.position()
 	found, _, complete := t.siblings(p, t.list(p.dir), nil, true)
-	match, packs, err := t.copyPacked(s, found, position)
-	for i, a := range found {
-		if !a.packed && a.known == nil && a.birth >= s.ident.Birth && s.isCopy(a) {
-			match = i
-		}
-	}
+	pending := t.compare(s, found)
+	complete = complete && t.quiet(p) // all the while
+	best := bestCopy(found)
 	if s.emptied.IsZero() {
 		s.emptied = t.now
 	}
-	if (err != nil || match < 0 && !complete) && t.now.Sub(s.emptied) < t.cfg.RotateWait {
+	if (pending || !complete) && t.now.Sub(s.emptied) < t.patience(s, found, best) {
 		for _, a := range found {
-			a.file.Close()
+			a.drop()
+			a.content.drop()
 		}
 		s.nextLook = t.now.Add(packRetry)
 		return
 	}
-	if match >= 0 && found[match].away {
-		t.keepsOld(p, found[match].name)
-	}
-	short := -1
-	if match < 0 {
-		short = s.shortCopy(found, packs)
-	}
-	var missed []*arrival
-	for i, a := range found {
-		if i == short {
-			t.passOver(p, a, packs[i])
-			continue
-		}
-		if a.packed && packs[i] != nil {
-			a.hold(packs[i])
-		}
-		switch {
-		case i == match:
-		case a.packed && (a.pack == nil || packs[i].match != nil || packs[i].isBeside(found) || t.opened(p, packs[i]) != nil):
-			a.drop()
-		case a.away && !p.keepsOld(a.name):
-			a.drop()
-		case a.known == nil && a.madeAt() > p.mark && (!a.packed || a.look.mtime > p.mark) && (match < 0 && i > short && s.anchor().Offset > 0 || match >= 0 && i > match):
-			missed = append(missed, a)
-		default:
-			a.drop()
-		}
-	}
-
 	file, key, ident := s.file, s.key, s.ident
 	unread := max(0, s.peak-position.Offset)
-	if match >= 0 {
+	if best >= 0 {
 		unread = 0
 	}
 	t.cfg.Notify(Event{Kind: FileTruncated, Path: s.Path, Name: s.name, Source: s.ID, Offset: position.Offset, Unread: unread})
@@ -79,16 +49,17 @@ func (t *Tailer) renew(s *Source) {
 	next.first = first(file, s.size)
 	next.bare = next.first.Offset == 0
 	next.eof = next.bare
+	missed := t.sortOut(s, next, found, best)
 	for _, q := range t.places {
 		if q.cur == s {
 			q.cur = next
 		}
 	}
-	if match >= 0 {
-		t.moveTo(s, found[match])
+	if best >= 0 {
+		t.moveTo(s, found[best])
 	} else {
 		t.end(s)
-		t.change.Drop = append(t.change.Drop, s.ID)
+		t.drop(s.ID)
 	}
 	for _, a := range missed {
 		t.adopt(p, a)
@@ -98,73 +69,76 @@ func (t *Tailer) renew(s *Source) {
 	t.enter(next)
 }
 
-// shortCopy finds the copy of what s held that has less than was read of s: lines
-// that are written between copying and emptying are only in the file. It is the
-// oldest one that begins alike; -1 for none.
-func (s *Source) shortCopy(found []*arrival, packs []*unpacked) int {
-	if s.first.Offset == 0 {
-		return -1
+// patience is how long renew waits: without a copy, or with one that has less than
+// was seen, as long as a file may take to be written.
+func (t *Tailer) patience(s *Source, found []*arrival, best int) time.Duration {
+	switch {
+	case best < 0 || found[best].size() < s.peak:
+		return t.cfg.RotateWait
+	case s.seen == 0: // at the start there may be much to look through
+		return packStart
 	}
-	offset := s.offset()
-	return slices.IndexFunc(found, func(a *arrival) bool {
-		if a.known != nil || a.madeAt() < s.ident.Birth {
-			return false
-		}
-		if a.packed {
-			u := packs[slices.Index(found, a)]
-			return u != nil && u.size < offset && u.size >= s.first.Offset && delivery.Anchor(u.head[:s.first.Offset]) == s.first.Head
-		}
-		return a.look.size < offset && holds(a.file, s.first)
-	})
+	return packWait
 }
 
-// passOver leaves a file alone of which nothing is to be read.
-func (t *Tailer) passOver(p *place, a *arrival, u *unpacked) {
-	if !a.packed {
-		t.oldNews(p, a)
-		return
+// sortOut decides about the files beside one that was emptied and goes on as next.
+// It gives those that are to be read from the beginning.
+func (t *Tailer) sortOut(s, next *Source, found []*arrival, best int) (missed []*arrival) {
+	p := s.place
+	for i, a := range found {
+		switch {
+		case i == best:
+			if a.packed {
+				a.hold(a.content)
+			}
+			if a.away {
+				t.keepsOld(p, a.name)
+			}
+			if a.known != nil {
+				t.known.remove(a.known)
+				t.drop(a.known.ID)
+			}
+		case a.known != nil && (a.known.Of != s.ID || a.fit == unlike && a.look.size <= s.offset()):
+			a.drop()
+		case a.packed && a.content == nil:
+			a.drop()
+		case a.packed && a.fit == whole:
+			a.content.drop()
+			a.file.Close()
+			t.copyOf(p, a, s)
+		case a.packed && a.fit == part:
+			a.content.drop()
+			a.file.Close()
+			t.donePacked(p, nil, a, a.content.size)
+		case a.fit != unlike:
+			t.leave(p, a, s.ID)
+		case a.packed && (a.content.match != nil || a.content.isBeside(found) || t.opened(p, a.content) != nil), // settlePacked deals with it
+			!a.packed && a.look.size == 0, // perhaps about to be written
+			a.away && !p.keepsOld(a.name),
+			a.madeAt() <= p.mark, a.packed && a.look.mtime <= p.mark:
+			a.content.drop()
+			a.drop()
+		case !a.packed && isPrefix(a.file, a.look.size, next.file):
+			t.leave(p, a, next.ID)
+		default:
+			if a.known != nil { // it began as a copy would have
+				t.known.remove(a.known)
+				t.drop(a.known.ID)
+				a.known = nil
+			}
+			if a.packed {
+				a.hold(a.content)
+			}
+			missed = append(missed, a)
+		}
 	}
-	t.donePacked(p, nil, a, u.size)
-	u.drop()
-	a.file.Close()
-}
-
-// isCopy tells whether a holds what s held before its content was replaced. If
-// nothing of that was read there are no anchors, and the size must do.
-func (s *Source) isCopy(a *arrival) bool {
-	anchor := s.anchor()
-	if anchor.Offset == 0 {
-		return s.peak > 0 && a.look.size >= s.peak
-	}
-	return holds(a.file, anchor)
+	return missed
 }
 
 // holds tells whether the content of f is the one that position was taken from.
 func holds(f *os.File, position delivery.Position) bool {
 	c, err := delivery.CursorAt(f, position.Offset)
 	return err == nil && c.Position() == position
-}
-
-// verdict is what a file beside a path is that appeared under a rotated name
-// while the path kept its file.
-type verdict int
-
-const (
-	copied    verdict = iota // a copy of the file as it is, or of its beginning
-	foreign                  // something else
-	undecided                // the file's content was replaced: renew will tell
-)
-
-// judge compares the file a beside a path with the path's file, of which all
-// before position was read.
-func judge(a *arrival, f *os.File, position delivery.Position) verdict {
-	switch {
-	case !holds(f, position):
-		return undecided
-	case isPrefix(a.file, a.look.size, f):
-		return copied
-	}
-	return foreign
 }
 
 // isPrefix tells whether f begins with the content of copied, as far as the

@@ -3,7 +3,7 @@ package tail
 // onlyHeld tells whether s is there only because it is held open: its file has no
 // name any more, and not all of it is confirmed. Tailer.mu must be held.
 func (s *Source) onlyHeld() bool {
-	return s.links == 0 && s.live == 0 && s.pack == nil && s.confirmed.Offset < s.size && !s.ended
+	return s.deleted() && s.live == 0 && s.pack == nil && s.confirmed.Offset < s.size && !s.ended
 }
 
 // limitHeld gives up the oldest deleted files when they take too much room.

@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"slices"
 	"time"
 
 	"github.com/dalog-project/dalog/internal/delivery"
@@ -150,8 +151,8 @@ func (t *Tailer) finish(s *Source) {
 	if packed {
 		t.doneCopy(ident)
 	}
-	if s.links == 0 {
-		t.forget(s.ID, s.place, s.ident.Birth)
+	if s.deleted() {
+		t.drop(s.ID)
 	} else {
 		t.remember(done)
 	}
@@ -167,6 +168,7 @@ func (t *Tailer) remember(k Known) {
 // end takes s out of everything but t.sources, which step cleans up.
 func (t *Tailer) end(s *Source) {
 	t.packs.take(s)
+	t.unpin(s)
 	if t.open[s.key] == s {
 		delete(t.open, s.key)
 	}
@@ -179,10 +181,16 @@ func (t *Tailer) end(s *Source) {
 	t.openGates(s)
 }
 
-// forget drops a source from the memory. Its file will not come back as a
+// drop takes a source out of the memory.
+func (t *Tailer) drop(id delivery.SourceID) {
+	t.change.Add = slices.DeleteFunc(t.change.Add, func(k Known) bool { return k.ID == id })
+	t.change.Drop = append(t.change.Drop, id)
+}
+
+// forget drops a source whose file is not found. Its file will not come back as a
 // missed one: the mark of its path moves past its birth.
 func (t *Tailer) forget(id delivery.SourceID, p *place, birth int64) {
-	t.change.Drop = append(t.change.Drop, id)
+	t.drop(id)
 	if p != nil && birth > p.mark {
 		p.mark = birth
 		t.mark(p.path, birth)

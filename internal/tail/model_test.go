@@ -3,7 +3,6 @@ package tail
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -340,32 +339,4 @@ func (m *model) restartNow(t *rapid.T) {
 	}
 	m.log("restart")
 	m.restart()
-}
-
-// log notes what the model does among the events of the Tailer.
-func (m *model) log(format string, args ...any) {
-	m.events = append(m.events, Event{Kind: modelAction, Path: fmt.Sprintf(format, args...)})
-}
-
-const modelAction EventKind = -1
-
-// story is what happened, for the eyes of whoever looks for the reason.
-func (m *model) story() string {
-	names := map[EventKind]string{
-		FileFound: "found", FileResumed: "resumed", FileMissed: "missed", FileRotated: "rotated", FileTruncated: "truncated",
-		CopyFound: "copy found", FileClosed: "closed",
-	}
-	var b strings.Builder
-	for _, e := range m.events {
-		if e.Kind == modelAction {
-			fmt.Fprintln(&b, "-", e.Path)
-			continue
-		}
-		fmt.Fprintf(&b, "    %s: source %.4s %s offset %d", names[e.Kind], e.Source, filepath.Base(e.Name), e.Offset)
-		if e.Unread > 0 {
-			fmt.Fprintf(&b, " unread %d", e.Unread)
-		}
-		fmt.Fprintln(&b)
-	}
-	return b.String()
 }

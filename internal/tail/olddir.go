@@ -1,7 +1,6 @@
 package tail
 
 import (
-	"os"
 	"path/filepath"
 )
 
@@ -13,17 +12,17 @@ const awayMark = "\x00"
 const maxFolders = 64
 
 // elsewhere gives the rotated files of p in other folders, relative to p.dir: in
-// those that are known to hold them and, if all is set, in all that are in p.dir.
-func (t *Tailer) elsewhere(p *place, all bool) (names []string) {
+// those that are known to hold them and, if all is set, in all that are in p.dir,
+// of which list is the names.
+func (t *Tailer) elsewhere(p *place, list *dirList, all bool) (names []string) {
 	dirs := map[string]bool{}
 	for dir := range p.oldDirs {
 		dirs[dir] = true
 	}
 	if all {
-		entries, _ := os.ReadDir(p.dir) // what cannot be read holds nothing that could
-		for _, e := range entries {
-			if e.IsDir() && len(dirs) < maxFolders {
-				dirs[filepath.Join(p.dir, e.Name())] = true
+		for _, name := range list.dirs {
+			if len(dirs) < maxFolders {
+				dirs[filepath.Join(p.dir, name)] = true
 			}
 		}
 	}

@@ -61,14 +61,14 @@ func (t *Tailer) settleCopy(p *place, v *view, a *arrival, take *[]*arrival, pen
 	case u.match == nil && k.anchor().Offset > 0:
 		u.drop()
 		t.known.remove(a.known)
-		t.change.Drop = append(t.change.Drop, a.known.ID)
+		t.drop(a.known.ID)
 		t.packs.ours[a.ident], a.known = true, nil
 		return false
 	case !v.found(k):
 		*pending = true // its own file is there: that is adopted first
 	default:
 		t.known.remove(a.known)
-		t.change.Drop = append(t.change.Drop, a.known.ID)
+		t.drop(a.known.ID)
 		if a.known = k; k.Position.Offset == u.size {
 			t.donePacked(p, k, a, u.size)
 			break

@@ -71,6 +71,10 @@ var (
 	errPartly  = fmt.Errorf("%w: not complete yet", errPending)
 )
 
+func pendingErr(err error) bool {
+	return errors.Is(err, errPending) || !errors.Is(err, errSpoilt)
+}
+
 // unpackFor tells what the compressed file a holds. Where the error is
 // errPending it is to be asked again.
 func (t *Tailer) unpackFor(p *place, a *arrival, targets []packTarget) (*unpacked, error) {
@@ -159,7 +163,8 @@ func (t *Tailer) packTargets(p *place) (targets []packTarget) {
 }
 
 func targetOf(k *Known) packTarget {
-	return packTarget{known: k, position: k.Position, anchor: k.anchor(), keep: k.Position.Offset, wanted: true}
+	copied := k.Of != delivery.SourceID{}
+	return packTarget{known: k, position: k.Position, anchor: k.anchor(), keep: k.Position.Offset, wanted: !copied, copy: copied}
 }
 
 // settlePacked decides about the compressed files in a view. It gives those that
@@ -170,7 +175,7 @@ func (t *Tailer) settlePacked(p *place, v *view, replaced bool) (take []*arrival
 		if !a.packed {
 			continue
 		}
-		if !v.same || p.unsettled > 0 {
+		if !v.same || p.unsettled > 0 || t.bareLately(p, t.anchorOf(p.cur)) {
 			t.packs.ours[a.ident] = true
 		}
 		if p.first && a.known == nil {
@@ -187,7 +192,7 @@ func (t *Tailer) settlePacked(p *place, v *view, replaced bool) (take []*arrival
 		}
 		u, err := t.unpackFor(p, a, targets)
 		if err != nil {
-			pending = pending || errors.Is(err, errPending) || !errors.Is(err, errSpoilt)
+			pending = pending || pendingErr(err)
 			a.file.Close()
 			continue
 		}
@@ -195,6 +200,12 @@ func (t *Tailer) settlePacked(p *place, v *view, replaced bool) (take []*arrival
 		case m == nil && a.known != nil && a.known.Position.Offset > 0:
 			// Other content under the same identity: not ours any more.
 			t.lose(p, a.known)
+		case m != nil && m.copy: // of a copy that was left alone
+			if !v.found(m.known) {
+				pending = true // until that is gone
+				break
+			}
+			t.donePacked(p, m.known, a, u.size)
 		case m != nil && m.known != nil:
 			if a.away {
 				t.keepsOld(p, a.name)
@@ -289,7 +300,7 @@ func (t *Tailer) donePacked(p *place, k *Known, a *arrival, size int64) {
 		done = *k
 		t.known.remove(k)
 	}
-	done.File, done.Size, done.Done, done.Packed = a.ident, size, true, true
+	done.File, done.Size, done.Done, done.Packed, done.Of = a.ident, size, true, true, delivery.SourceID{}
 	t.remember(done)
 	delete(t.packs.ours, a.ident)
 }
@@ -333,48 +344,6 @@ func (t *Tailer) nextPart(s *Source) {
 		s.peak = max(s.peak, s.size)
 	}
 	t.offer(s)
-}
-
-// copyPacked looks for the content of s, which was emptied, in the compressed
-// files among found.
-func (t *Tailer) copyPacked(s *Source, found []*arrival, position delivery.Position) (match int, u []*unpacked, err error) {
-	match = -1
-	u = make([]*unpacked, len(found))
-	for i, a := range found {
-		if !a.packed || a.known != nil || a.look.mtime < s.ident.Birth {
-			continue
-		}
-		delete(t.packs.of, a.ident)
-		targets := t.packTargets(s.place)
-		for i := range targets {
-			if targets[i].source == s {
-				targets[i].position, targets[i].anchor, targets[i].wanted = position, s.anchor(), true
-			}
-		}
-		got, err := t.unpackFor(s.place, a, targets)
-		if got == nil && !errors.Is(err, errPending) {
-			continue
-		}
-		if got != nil && got.match != nil && got.match.source != s {
-			got.drop() // settlePacked will deal with it
-			continue
-		}
-		if got != nil && got.match != nil && (got.match.position != position || got.file == nil) {
-			got.drop() // it was looked through for another reason
-			err = errPending
-		}
-		if errors.Is(err, errPending) {
-			for _, u := range u {
-				u.drop()
-			}
-			return -1, nil, err
-		}
-		u[i] = got
-		if got.match != nil || s.anchor().Offset == 0 && s.peak > 0 && got.size >= s.peak {
-			match = i
-		}
-	}
-	return match, u, nil
 }
 
 // waitForPacks tells whether what is new in a view should wait until compressed

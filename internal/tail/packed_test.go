@@ -347,6 +347,7 @@ func TestPacked(t *testing.T) {
 			r.lazy = false
 			r.remove("app.log")
 			r.append("app.log", "c\n")
+			r.rest() // nothing is missed while names change
 			r.restart()
 			r.look()
 			r.want("c")

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dalog-project/dalog/internal/delivery"
+	"github.com/dalog-project/dalog/internal/vfs"
 )
 
 // place is a followed path.
@@ -19,16 +20,20 @@ type place struct {
 	cur   *Source // what the path led to at the last look; nil for nothing
 	last  *Source // the newest source of the path that is open
 
-	due       time.Time
-	wait      time.Duration
-	listed    time.Time           // last look at the folder
-	dirTime   int64               // the folder's time of modification then
-	sightings map[string]sighting // of rotated files, by name
-	unsettled int                 // looks to take again, because names changed during the last
-	trouble   string              // told already
-	oldDirs   map[string]bool     // other folders that its rotated files are put into
-	packsFrom time.Time           // since when new files wait for compressed ones
-	pending   bool                // compressed files are looked through
+	due        time.Time
+	wait       time.Duration
+	listed     time.Time           // last look at the folder
+	dirTime    int64               // the folder's time of modification then
+	sightings  map[string]sighting // of rotated files, by name
+	unsettled  int                 // looks to take again, because names changed during the last
+	trouble    string              // told already
+	unpinnable bool                // that was told
+	oldDirs    map[string]bool     // other folders that its rotated files are put into
+	packsFrom  time.Time           // since when new files wait for compressed ones
+	pending    bool                // compressed files are looked through
+	// undecided are rotated files that may have been at the path without being
+	// seen there, and when they were first seen.
+	undecided map[vfs.Identity]time.Time
 	// lost are sources whose files are not found, with the time that was noticed.
 	lost map[delivery.SourceID]time.Time
 }

@@ -364,6 +364,37 @@ func TestRenamedDuringTheLook(t *testing.T) {
 	assert.False(t, readDir(r.dir, time.Hour).settled, "a change may hide behind the last one")
 }
 
+// A closed file that is between two names while its folder is read is not
+// forgotten: under the new one it would come again.
+func TestRenamedWhileMissed(t *testing.T) {
+	t.Parallel()
+	r := tempRig(t, Config{}, "app.log")
+	r.append("app.log", "a\n")
+	r.look()
+	r.rename("app.log", "app.log.1")
+	r.look()
+	r.step(2 * time.Minute)
+	r.step(time.Second)
+	require.Equal(t, 1, r.saw(FileClosed))
+	r.pack("app.log.1")
+	r.look()
+	r.rest()
+	r.look()
+	list := readDir(r.dir, 0)
+	r.rest()
+	r.rename("app.log.1.gz", "app.log.2.gz")
+	p := r.tailer.order[0]
+	lost := r.tailer.known.of(p.path)
+	require.Len(t, lost, 1)
+	r.tailer.dirs[r.dir] = list
+	r.tailer.missing(p, &view{complete: true, consistent: true, lost: lost, list: list}, false)
+	r.tailer.apply(r.now)
+	r.append("app.log", "b\n")
+	r.restart()
+	r.look()
+	r.want("a", "b")
+}
+
 // An error of reading delays only its file.
 func TestReadFails(t *testing.T) {
 	t.Parallel()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -90,6 +91,9 @@ type rig struct {
 	from   []*Source
 	events []Event
 	lazy   bool // nothing is confirmed
+	// server, if set, is where a server stands that takes each byte of a source
+	// once, whatever was confirmed.
+	server map[delivery.SourceID]int64
 }
 
 func newRig(t T, dir string, cfg Config, patterns ...string) *rig {
@@ -130,10 +134,18 @@ func (r *rig) read() (chunks int) {
 		}
 		chunks++
 		end := c.End
+		at := end.Offset - int64(len(c.Data))
 		for {
+			left := len(c.Data)
 			line, more, ok := c.Line()
 			if !ok {
 				break
+			}
+			if at += int64(left - len(c.Data)); r.server != nil {
+				if at <= r.server[c.Source.ID] {
+					continue
+				}
+				r.server[c.Source.ID] = at
 			}
 			r.lines = append(r.lines, string(line))
 			r.from = append(r.from, c.Source)
@@ -158,6 +170,19 @@ func (r *rig) look() {
 		r.step(time.Second)
 		r.read()
 	}
+	for range 20 {
+		if !r.waits() {
+			return
+		}
+		r.rest()
+		r.step(time.Second)
+		r.read()
+	}
+}
+
+// waits tells whether a file was emptied and its copy is looked for.
+func (r *rig) waits() bool {
+	return slices.ContainsFunc(r.tailer.sources, func(s *Source) bool { return !s.emptied.IsZero() && !s.ended })
 }
 
 // rest lets the folder's time stamps become old enough to be trusted.
@@ -254,4 +279,32 @@ func numbered(from, to int) string {
 
 func numberedLines(from, to int) (lines []string) {
 	return strings.Split(strings.TrimSuffix(numbered(from, to), "\n"), "\n")
+}
+
+// log notes what a test does among the events of the Tailer.
+func (r *rig) log(format string, args ...any) {
+	r.events = append(r.events, Event{Kind: testAction, Path: fmt.Sprintf(format, args...)})
+}
+
+const testAction EventKind = -1
+
+// story is what happened, for the eyes of whoever looks for the reason.
+func (r *rig) story() string {
+	names := map[EventKind]string{
+		FileFound: "found", FileResumed: "resumed", FileMissed: "missed", FileRotated: "rotated", FileTruncated: "truncated",
+		CopyFound: "copy found", FileClosed: "closed", FileLost: "lost", ReadFailed: "read failed", PathUnusable: "unusable",
+	}
+	var b strings.Builder
+	for _, e := range r.events {
+		if e.Kind == testAction {
+			fmt.Fprintln(&b, "-", e.Path)
+			continue
+		}
+		fmt.Fprintf(&b, "    %s: source %.4s %s offset %d", names[e.Kind], e.Source, filepath.Base(e.Name), e.Offset)
+		if e.Unread > 0 {
+			fmt.Fprintf(&b, " unread %d", e.Unread)
+		}
+		fmt.Fprintln(&b)
+	}
+	return b.String()
 }

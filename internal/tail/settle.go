@@ -1,12 +1,12 @@
 package tail
 
 import (
-	"cmp"
 	"os"
 	"slices"
 	"time"
 
 	"github.com/dalog-project/dalog/internal/delivery"
+	"github.com/dalog-project/dalog/internal/vfs"
 )
 
 // settle makes sources of what is new in a view of a place.
@@ -31,9 +31,28 @@ func (t *Tailer) settle(p *place, v *view) {
 	// beside it then hold what was in it.
 	replaced := len(arrivals) > 0 && same && !holds(arrivals[0].file, arrivals[0].known.anchor())
 	packed, pending := t.settlePacked(p, v, replaced)
+	undecided := p.undecided
+	p.undecided = map[vfs.Identity]time.Time{}
+	// hidden tells whether a may have been at the path without being seen there.
+	hidden := func(a *arrival) bool {
+		since, ok := undecided[a.ident]
+		if !ok {
+			since = t.now
+		}
+		ok = ok || p.unsettled > 0 || !same
+		if ok {
+			p.undecided[a.ident] = since
+		}
+		return ok
+	}
 	for _, a := range v.siblings {
 		switch {
 		case a.packed:
+		case a.known != nil && a.known.Of != delivery.SourceID{}:
+			if t.settleKept(p, v, a) {
+				a.copied = v.exists
+				take(a)
+			}
 		case a.known != nil && a.known.Done && a.look.size <= a.known.Position.Offset:
 			a.file.Close()
 		case a.known != nil:
@@ -44,62 +63,34 @@ func (t *Tailer) settle(p *place, v *view) {
 		case p.first:
 			t.oldNews(p, a)
 		case t.leftBehind(p, a, v.siblings):
+			t.emptied(p)
 			a.file.Close() // renew finds it
-		case same: // it cannot have been at the path since the last look
-			hidden := p.unsettled > 0 // unless it was there and did not show
-			file, position := t.current(p, arrivals)
-			switch judge(a, file, position) {
-			case copied:
-				if hidden && a.look.size == 0 {
-					take(a)
-				} else {
-					t.ignore(p, a)
-				}
-			case foreign:
-				switch {
-				case hidden:
-					take(a)
-				case position.Offset == 0 || p.cur != nil && !p.cur.clothed.Before(p.listed): // the path's file was emptied, all of it unread
-					a.copied = true
-					take(a)
-				default:
-					t.ignore(p, a)
-				}
-			case undecided:
-				a.file.Close()
+		case same:
+			ours, unsure := t.settleSame(p, a, arrivals, hidden(a))
+			if pending = pending || unsure; ours {
+				take(a)
 			}
+		case v.head != nil && v.head.ident.Birth != 0 && a.ident.Birth > v.head.ident.Birth:
+			// A renamed file is older than the new one: this is a copy, or was at the
+			// path in between. The next look will tell.
+			hidden(a)
+			pending = true
+			a.file.Close()
 		default:
 			take(a)
 		}
 	}
 	arrivals = append(arrivals, packed...)
+	arrivals = append(arrivals, t.fromPins(v)...)
 	if p.first {
 		t.mark(p.path, p.mark)
 	}
 	t.missing(p, v, pending)
-	slices.SortStableFunc(arrivals, func(a, b *arrival) int {
-		if c := cmp.Compare(a.birth, b.birth); c != 0 {
-			return c
-		}
-		switch {
-		case olderSuffix(a.suffix, b.suffix):
-			return -1
-		case olderSuffix(b.suffix, a.suffix):
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(arrivals, byAge)
 	for _, a := range arrivals {
 		t.adopt(p, a)
 	}
 	p.first = false
-}
-
-// ignore leaves a rotated file alone for good.
-func (t *Tailer) ignore(p *place, a *arrival) {
-	p.mark = a.birth
-	t.mark(p.path, a.birth)
-	a.file.Close()
 }
 
 // oldNews leaves a file alone that was there before its path was followed, and
@@ -114,7 +105,7 @@ func (t *Tailer) oldNews(p *place, a *arrival) {
 // forgotten. Others are given some time: their files may be on their way.
 func (t *Tailer) missing(p *place, v *view, pending bool) {
 	p.pending = pending
-	if pending || !v.complete || !v.consistent {
+	if pending || !v.complete || !v.consistent || len(v.lost) > 0 && !t.quiet(p) { // one may be between two names
 		return
 	}
 	waits := p.lost
@@ -125,9 +116,9 @@ func (t *Tailer) missing(p *place, v *view, pending bool) {
 			since = t.now
 		}
 		switch {
-		case k.Packed && (k.Done || k.Of != delivery.SourceID{}):
+		case k.Packed && k.Done, k.Of != delivery.SourceID{}:
 			t.known.remove(k)
-			t.change.Drop = append(t.change.Drop, k.ID)
+			t.drop(k.ID)
 		case k.Done:
 			t.known.remove(k)
 			t.forget(k.ID, p, k.File.Birth)
@@ -163,13 +154,22 @@ func (t *Tailer) leftBehind(p *place, a *arrival, siblings []*arrival) bool {
 	})
 }
 
-// current gives the file that the path leads to and how far it was read;
-// arrivals are the new ones, the path's first.
-func (t *Tailer) current(p *place, arrivals []*arrival) (*os.File, delivery.Position) {
+// current gives the file that the path leads to, how far it was read, and its
+// source; arrivals are the new ones, the path's first.
+func (t *Tailer) current(p *place, arrivals []*arrival) (*os.File, delivery.Position, delivery.SourceID) {
 	if p.cur == nil {
-		return arrivals[0].file, arrivals[0].known.anchor()
+		return arrivals[0].file, arrivals[0].known.anchor(), arrivals[0].known.ID
+	}
+	return p.cur.file, t.anchorOf(p.cur), p.cur.ID
+}
+
+// anchorOf is the position by which the content of s is known, the zero one for
+// no source.
+func (t *Tailer) anchorOf(s *Source) delivery.Position {
+	if s == nil {
+		return delivery.Position{}
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return p.cur.file, p.cur.anchor()
+	return s.anchor()
 }

@@ -15,6 +15,7 @@ const clockTick = 20 * time.Millisecond
 // dirList is the names in a folder at one moment.
 type dirList struct {
 	names   []string // sorted
+	dirs    []string // those of them that are folders
 	mtime   int64    // before the names were read
 	settled bool     // nothing changed while they were read
 	err     error
@@ -33,8 +34,15 @@ func readDir(dir string, tick time.Duration) *dirList {
 		return &dirList{err: err}
 	}
 	defer f.Close()
-	if l.names, err = f.Readdirnames(-1); err != nil {
+	entries, err := f.ReadDir(-1)
+	if err != nil {
 		return &dirList{err: err}
+	}
+	for _, e := range entries {
+		l.names = append(l.names, e.Name())
+		if e.IsDir() {
+			l.dirs = append(l.dirs, e.Name())
+		}
 	}
 	slices.Sort(l.names)
 	after, err := lookAt(dir)
@@ -59,6 +67,17 @@ func (t *Tailer) list(dir string) *dirList {
 	l := readDir(dir, t.tick)
 	t.dirs[dir] = l
 	return l
+}
+
+// quiet tells whether the folders that may hold rotated files of p are as they
+// were when they were read in this step, as far as their times tell.
+func (t *Tailer) quiet(p *place) bool {
+	for dir, l := range t.dirs {
+		if (dir == p.dir || filepath.Dir(dir) == p.dir || p.oldDirs[dir]) && (!l.settled || !l.current(dir)) {
+			return false
+		}
+	}
+	return true
 }
 
 // rotated gives the names in l that rotation may have given to files once

@@ -27,6 +27,7 @@ type Source struct {
 	mtime     int64     // nanoseconds
 	ctime     int64
 	links     uint64
+	pinned    bool     // one of them is its pin
 	pack      *os.File // the compressed file that file was unpacked from, or nil
 	partial   bool     // file is not all of it
 	nextLook  time.Time

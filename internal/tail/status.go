@@ -92,7 +92,7 @@ func (t *Tailer) status() Status {
 		}
 		f := FileStatus{
 			Source: s.ID, Path: s.Path, Name: s.name, Pattern: s.Pattern, Size: s.size, Read: max(s.offset(), s.confirmed.Offset),
-			Confirmed: s.confirmed.Offset, Rotated: s.live == 0, Deleted: s.links == 0, Packed: s.pack != nil, Acked: s.ackedAt,
+			Confirmed: s.confirmed.Offset, Rotated: s.live == 0, Deleted: s.deleted(), Packed: s.pack != nil, Acked: s.ackedAt,
 		}
 		if s.eof && s.seen >= s.size {
 			f.Unfinished = max(0, s.size-s.offset())

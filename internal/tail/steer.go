@@ -132,7 +132,7 @@ func (t *Tailer) fork(s *Source) {
 		}
 	}
 	t.end(s)
-	t.change.Drop = append(t.change.Drop, s.ID)
+	t.drop(s.ID)
 	t.add(next)
 	t.enter(next)
 	t.cfg.Notify(Event{Kind: FileForked, Path: s.Path, Name: s.name, Source: next.ID, Offset: s.forkAt - 1})

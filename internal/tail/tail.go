@@ -28,7 +28,9 @@ type Tailer struct {
 	known    knownFiles          // sources that are not open
 	marks    map[string]int64    // as Memory has them
 	dirs     map[string]*dirList // of this step
+	indexes  map[string]*nameIndex
 	packs    packs
+	pins     pins
 	dirTimes map[string]int64 // times of modification of folders, of this step; 0 for none
 	change   Change           // not yet applied
 	fresh    []*Source        // active when change is applied
@@ -70,6 +72,7 @@ func New(cfg Config) *Tailer {
 		places:    map[string]*place{},
 		open:      map[fileKey]*Source{},
 		dirs:      map[string]*dirList{},
+		indexes:   map[string]*nameIndex{},
 		packs:     newPacks(),
 		dirTimes:  map[string]int64{},
 		marks:     cfg.Memory.Marks(),
@@ -77,9 +80,11 @@ func New(cfg Config) *Tailer {
 		hintAfter: 2 * time.Second,
 		buf:       make([]byte, delivery.AnchorSize+quantum),
 	}
-	for _, k := range cfg.Memory.Sources() {
+	known := cfg.Memory.Sources()
+	for _, k := range known {
 		t.known.add(&k)
 	}
+	t.pins = openPins(cfg.PinDir, cfg.Pin, known)
 	for i, text := range cfg.Patterns {
 		t.patterns = append(t.patterns, newPattern(i, text))
 	}
@@ -211,6 +216,7 @@ func (t *Tailer) step(now time.Time) (next time.Time) {
 	t.apply(now)
 	if !now.Before(t.nextSeen) {
 		t.tellSeen()
+		clear(t.indexes)
 		t.nextSeen = now.Add(time.Hour)
 	}
 	for _, s := range t.sources {
@@ -258,6 +264,14 @@ func (t *Tailer) apply(now time.Time) {
 			return
 		}
 		t.change, t.retry = Change{}, time.Time{}
+	}
+	for _, s := range t.fresh {
+		if !s.ended {
+			t.pin(s)
+		}
+	}
+	if len(t.pins.drop) > 0 {
+		t.removePins()
 	}
 	if len(t.fresh) == 0 {
 		return

@@ -55,6 +55,7 @@ type packTarget struct {
 	anchor   delivery.Position // by which its content is known
 	keep     int64             // what is behind it may have to be read again
 	wanted   bool              // what is behind the position is to be read from the file
+	copy     bool              // known is a copy of another source, which counts for less
 }
 
 // unpacked is what a compressed file holds.
@@ -62,7 +63,7 @@ type unpacked struct {
 	size       int64
 	head, last []byte // at most sampleSize of its beginning and of its end
 	// match is the target whose position the content fits, the furthest of
-	// several; nil for none.
+	// several, copies last; nil for none.
 	match *packTarget
 	// file has the content from offset from on, and what anchors need, if that is
 	// wanted or there is no match. Offsets are those of the content; what is left
@@ -99,7 +100,7 @@ func unpack(f *os.File, name string, targets []packTarget, dir string, limit int
 			n := left[0].anchor.Offset - cursor.Offset()
 			cursor.Advance(p[:n])
 			p = p[n:]
-			if left[0].anchor.Offset > 0 && cursor.Position() == left[0].anchor {
+			if left[0].anchor.Offset > 0 && cursor.Position() == left[0].anchor && (u.match == nil || u.match.copy || !left[0].copy) {
 				u.match = &left[0]
 			}
 			left = left[1:]

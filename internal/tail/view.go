@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/dalog-project/dalog/internal/delivery"
 	"github.com/dalog-project/dalog/internal/vfs"
 )
 
@@ -41,11 +42,13 @@ type arrival struct {
 	suffix  string // of the rotated name
 	known   *Known // from an earlier run, or closed before
 	rotated bool
-	away    bool     // in another folder than the path
-	packed  bool     // compressed
-	pack    *os.File // the compressed file, once file is what it was unpacked to
-	from    int64    // and what it has from
-	partial bool     // and that is not all
+	away    bool      // in another folder than the path
+	packed  bool      // compressed
+	pack    *os.File  // the compressed file, once file is what it was unpacked to
+	from    int64     // and what it has from
+	partial bool      // and that is not all
+	content *unpacked // what a compressed file was found to hold
+	fit     fit       // what it has of a source that was emptied
 	// copied: what it holds was in the path's file once; it is older than what
 	// that holds now, though born later.
 	copied bool
@@ -99,19 +102,19 @@ func (t *Tailer) siblings(p *place, list *dirList, head *opened, all bool) (foun
 	for _, k := range t.known.of(p.path) {
 		if head == nil || k != t.known.lookup(head.ident) {
 			missed[k] = true
-			search = search || !k.Done
+			search = search || !k.Done && k.Of == delivery.SourceID{}
 		}
 	}
 	rotated := list.rotated(p.base)
 	complete = list.err == nil
-	names := rotated
-	if search {
-		names = list.names // one may have been renamed to something unusual
-	}
 	dirs := len(p.oldDirs)
-	others := t.elsewhere(p, search || all)
-	names = append(slices.Clone(names), others...)
-	rotated = append(rotated, others...)
+	rotated = append(rotated, t.elsewhere(p, list, search || all)...)
+	names := rotated
+	if search { // one may have been renamed to something unusual
+		unusual, ok := t.unusual(p, list, missed)
+		names = append(slices.Clone(names), unusual...)
+		complete = complete && ok
+	}
 	opened := map[fileKey]bool{} // a file may show under two names while files are being renamed
 	if head != nil {
 		opened[head.look.key] = true
@@ -167,8 +170,22 @@ func (t *Tailer) siblings(p *place, list *dirList, head *opened, all bool) (foun
 	}
 	lost = slices.SortedFunc(maps.Keys(missed), func(a, b *Known) int { return cmp.Compare(a.File.Birth, b.File.Birth) })
 	orderPacked(found)
-	slices.SortStableFunc(found, func(a, b *arrival) int { return cmp.Compare(a.birth, b.birth) })
+	slices.SortStableFunc(found, byAge)
 	return found, lost, complete
+}
+
+// byAge compares by birth and, where that is the same as far as the clock of the
+// file system tells, by the rotated name.
+func byAge(a, b *arrival) int {
+	switch c := cmp.Compare(a.birth, b.birth); {
+	case c != 0:
+		return c
+	case olderSuffix(a.suffix, b.suffix):
+		return -1
+	case olderSuffix(b.suffix, a.suffix):
+		return 1
+	}
+	return 0
 }
 
 // orderPacked gives compressed files a time of birth that fits what they hold:

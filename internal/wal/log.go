@@ -10,17 +10,19 @@ import (
 	"github.com/dalog-project/dalog/internal/vfs"
 )
 
-// Log is a log being written. Append, Sync and Close are for one goroutine at a
-// time, Trim for any.
+// Log is a log being written. Its methods may be called at any time, and records
+// can be appended while others are made durable. Locks are taken in the order in
+// which they stand here.
 type Log struct {
 	opt Options
 
-	// Of the goroutine that appends.
-	cur    *writing
-	last   uint64 // LSN of the last record appended
-	synced uint64 // highest LSN known to be durable
-	failed error
+	syncing sync.Mutex // held by who makes files durable or closes them
 
+	appending sync.Mutex // protects what follows
+	cur       *writing
+	last      uint64 // LSN of the last record appended
+	synced    uint64 // highest LSN known to be durable
+	failed    error
 	// The record on its way out: head, payload, filling.
 	head    [recordHead]byte
 	filling [align]byte
@@ -69,6 +71,8 @@ func Create(fsys vfs.FS, opt Options, next uint64) (*Log, error) {
 // the same record or another. A record refused for a full disk may still be found
 // after a loss of power, unless a Sync succeeded meanwhile.
 func (l *Log) Append(typ byte, parts [][]byte) (lsn uint64, err error) {
+	l.appending.Lock()
+	defer l.appending.Unlock()
 	if l.failed != nil {
 		return 0, l.failed
 	}
@@ -126,44 +130,60 @@ func (l *Log) undo(cause error) error {
 	return fmt.Errorf("append to write-ahead log: %w", cause)
 }
 
-// Sync makes all records appended so far durable and gives the LSN of the last.
-// Any error is [ErrFailed]: a failed fdatasync cannot be made good.
+// Sync makes all records durable that were appended before, and gives the LSN of
+// the last of these. It holds up no Append. Any error is [ErrFailed]: a failed
+// fdatasync cannot be made good.
 func (l *Log) Sync() (uint64, error) {
-	if l.failed != nil {
-		return 0, l.failed
+	l.syncing.Lock()
+	defer l.syncing.Unlock()
+	l.appending.Lock()
+	last, synced, err := l.last, l.synced, l.failed
+	full, cur := l.unsynced(), l.cur.f
+	l.appending.Unlock()
+	if err != nil || synced == last {
+		return synced, err
 	}
-	if l.synced == l.last {
-		return l.synced, nil
+	for _, s := range full {
+		err = errors.Join(err, s.f.Datasync())
 	}
-	if err := l.syncOld(); err != nil {
+	if err == nil {
+		err = cur.Datasync()
+	}
+	l.appending.Lock()
+	defer l.appending.Unlock()
+	if err == nil {
+		err = l.closeFull(full)
+	}
+	if err != nil {
 		return 0, l.fail(err)
 	}
-	if err := l.cur.f.Datasync(); err != nil {
-		return 0, l.fail(err)
-	}
-	l.synced = l.last
-	return l.synced, nil
+	l.synced = last
+	return last, nil
 }
 
-// syncOld makes the full segments durable that are not.
-func (l *Log) syncOld() error {
+// unsynced are the full segments that are not known to be durable.
+func (l *Log) unsynced() (full []*writing) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, s := range l.old {
-		if s.f == nil {
-			continue
-		}
-		if err := s.f.Datasync(); err != nil {
-			return err
-		}
-		if err := s.closeFile(); err != nil {
-			return err
+		if s.f != nil {
+			full = append(full, s)
 		}
 	}
-	return nil
+	return full
 }
 
-// turn goes on in a fresh segment.
+// closeFull closes the files of full segments, which are durable.
+func (l *Log) closeFull(full []*writing) (err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range full {
+		err = errors.Join(err, s.closeFile())
+	}
+	return err
+}
+
+// turn goes on in a fresh segment. The caller holds appending.
 func (l *Log) turn() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -193,6 +213,8 @@ func (l *Log) turn() error {
 // or keeps them to be used again. The caller's checkpoint at through must be
 // durable. After an error the rest is tried again by the next call.
 func (l *Log) Trim(through uint64) error {
+	l.syncing.Lock()
+	defer l.syncing.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for len(l.old) > 0 && l.old[0].last <= through {
@@ -220,6 +242,10 @@ func (s *writing) closeFile() error {
 // Close releases the files. It makes nothing durable. The log then takes nothing
 // more.
 func (l *Log) Close() error {
+	l.syncing.Lock()
+	defer l.syncing.Unlock()
+	l.appending.Lock()
+	defer l.appending.Unlock()
 	if l.failed == nil {
 		l.failed = fmt.Errorf("%w: it is closed", ErrFailed)
 	}
@@ -232,6 +258,7 @@ func (l *Log) Close() error {
 	return err
 }
 
+// fail lets the log take nothing more. The caller holds appending.
 func (l *Log) fail(cause error) error {
 	l.failed = fmt.Errorf("%w: %w", ErrFailed, cause)
 	return l.failed

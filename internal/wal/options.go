@@ -7,6 +7,10 @@ type Options struct {
 	// SegmentSize is the size of new segments in bytes; those that are there may
 	// differ. Default: 64 MiB.
 	SegmentSize int64
+	// Spares is how many segments are kept to be used again: overwriting a file is
+	// cheaper to make durable than filling a new one, and cannot meet a full disk.
+	// Default: 1.
+	Spares int
 }
 
 const (
@@ -21,6 +25,8 @@ func (o Options) segmentSize() int64 {
 	}
 	return min(max(o.SegmentSize, minSegmentSize), maxSegmentSize) / align * align
 }
+
+func (o Options) spares() int { return max(o.Spares, 1) }
 
 // MaxRecord is the longest payload in bytes.
 func (o Options) MaxRecord() int64 { return o.segmentSize() - headerSize - recordHead }

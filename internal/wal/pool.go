@@ -10,10 +10,6 @@ import (
 	"github.com/dalog-project/dalog/internal/vfs"
 )
 
-// maxSpares is how many segments are kept to be used again: overwriting a file
-// is cheaper to make durable than filling a new one, and cannot meet a full disk.
-const maxSpares = 1
-
 // pool makes segments and takes them back.
 type pool struct {
 	fsys vfs.FS
@@ -51,7 +47,7 @@ func (p *pool) drop(name string, number uint64) error {
 		return ignoreMissing(err)
 	}
 	spare := spareName(number)
-	if len(p.spares) >= maxSpares || slices.Contains(p.spares, spare) || info.Size != p.opt.segmentSize() {
+	if len(p.spares) >= p.opt.spares() || slices.Contains(p.spares, spare) || info.Size != p.opt.segmentSize() {
 		return ignoreMissing(p.fsys.Remove(name))
 	}
 	if name != spare {

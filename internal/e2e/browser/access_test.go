@@ -144,7 +144,8 @@ func TestKeyboardAlone(t *testing.T) {
 		require.True(t, seen[id], "%s is not reached: %v", id, seen)
 	}
 
-	// The keys of the help do what it says.
+	// The keys of the help do what it says, but for where one types or chooses.
+	b.run(evaluate(`document.activeElement.blur()`))
 	b.keys("?")
 	b.wait(`document.querySelector("#help-dialog").open`)
 	require.Greater(t, b.count("#help-keys kbd"), 30)

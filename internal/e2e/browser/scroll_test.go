@@ -85,8 +85,10 @@ func TestLinkToALine(t *testing.T) {
 	b := newChrome(t).tab(t, d, wide)
 	b.open("/-/view?file=app.log&q=line+2900+")
 	b.wait(`document.querySelectorAll(".row").length === 1`)
-	b.keys("\x1b")
 	b.keys("j")
+	b.keys("\x1b") // the line that was chosen stays, without the filter
+	b.wait(`document.querySelectorAll(".row").length > 1 && document.querySelector(".row.current .text")?.textContent.includes("line 2900 ")`)
+	b.settle()
 	b.keys("l")
 	b.wait(`location.search.includes("at=")`)
 	at := eval[string](b, `new URL(location.href).searchParams.get("at")`)

@@ -84,7 +84,7 @@ const mover = new Mover(win, {
  */
 function change(changes, how = {}) {
   const before = state;
-  const anchor = how.keep === false ? null : firstLine();
+  const anchor = how.keep === false ? null : chosenLine() || (win.atEnd() ? null : firstLine());
   state = { ...state, ...changes };
   const address = link({});
   if (address !== location.href) {
@@ -105,7 +105,7 @@ function change(changes, how = {}) {
     if (state.follow && !follow.on) startFollow();
     return;
   }
-  show(anchor && !("at" in changes) && !("time" in changes) && !win.atEnd() ? anchor : null);
+  show(anchor && !("at" in changes) && !("time" in changes) ? anchor : null);
 }
 
 /** @param {Element} el */
@@ -301,6 +301,14 @@ function markTarget(el) {
 function firstLine() {
   const el = win.firstVisible();
   return (el && eventOf(el)?.lines[0]) || null;
+}
+
+/** The line that was chosen, while it is seen. */
+function chosenLine() {
+  const el = mover.current;
+  if (!el?.isConnected) return null;
+  const [box, row] = [byId("log").getBoundingClientRect(), el.getBoundingClientRect()];
+  return row.bottom > box.top && row.top < box.bottom ? eventOf(el)?.lines[0] || null : null;
 }
 
 // ---- Following
@@ -526,7 +534,7 @@ const keys = [
   ] },
   { title: "Lines", keys: [
     { keys: ["Enter", "o"], does: "open or close a traceback, fields, a long line", run: () => mover.toggle() },
-    { keys: ["y"], does: "copy the line", run: () => { const l = mover.current ? mover.raw() : ""; if (l) copyAndSay(l, "Line"); } },
+    { keys: ["y"], does: "copy the line", run: async () => { const l = await mover.raw(); if (l) copyAndSay(l, "Line"); } },
     { keys: ["l"], does: "copy the link to the line", run: copyLink },
     { keys: ["b"], does: "download, incident bundle", run: () => byId("bundle").click() },
     { keys: ["v"], does: "wrap long lines", run: () => set("wrap", !settings.wrap) },

@@ -60,7 +60,7 @@ export function toggle(el, open) {
 async function complete(el, { event, view }) {
   const { offset } = event.lines[0];
   try {
-    const all = eventAt(await view.source.event(event.lines[0]), offset);
+    const all = eventAt(await view.source.onward(event.lines[0]), offset);
     if (all) Object.assign(event, all, { partial: false, note: "" });
   } catch (err) {
     event.note = `The lines between are not loaded: ${/** @type {Error} */ (err).message}`;
@@ -195,6 +195,13 @@ function host(name) {
 
 /** The stored lines of a row. @param {Element} el */
 export const rawOf = (el) => rows.get(el)?.event.lines.map((l) => l.raw) || [];
+
+/** The same, with what a filter has left out. @param {HTMLElement} el */
+export async function wholeOf(el) {
+  const r = rows.get(el);
+  if (r?.event.partial && r.event.from >= 0) await complete(el, r);
+  return rawOf(el);
+}
 
 /** Lets a row belong to another view of the same lines. @param {Element} el @param {View} view */
 export function rebind(el, view) {

@@ -126,9 +126,11 @@ export class Source {
     return (await getJSON(filePath(line.file), p, signal)).lines[0];
   }
 
-  /** The lines of the event of a line, whatever the filters leave of it. @param {Line} line @returns {Promise<Line[]>} */
-  async event(line) {
-    const p = new URLSearchParams({ format: "json", from: String(line.offset), limit: "1", events: "1", cut: String(cut) });
+  /** The lines of its writer from a line on, whatever the filters leave of them. @param {Line} line @returns {Promise<Line[]>} */
+  async onward(line) {
+    const p = new URLSearchParams({ format: "json", from: String(line.offset), limit: "400", cut: String(cut) });
+    if (line.host) p.set("host", line.host);
+    if (line.program) p.set("program", line.program);
     return (await getJSON(filePath(line.file), p)).lines;
   }
 
