@@ -151,6 +151,7 @@ func TestTracebacksOverPages(t *testing.T) {
 		whole(0)
 		// A few pages up, those at the end are let go, which were read downward.
 		scroll("0", 4, 3, beginning)
+		b.wait("!(" + end + ")")
 		scroll("1e9", all, 3, end)
 		b.wait(end)
 		whole(0)

@@ -534,7 +534,7 @@ const keys = [
   ] },
   { title: "Lines", keys: [
     { keys: ["Enter", "o"], does: "open or close a traceback, fields, a long line", run: () => mover.toggle() },
-    { keys: ["y"], does: "copy the line", run: () => { const l = mover.current ? mover.raw() : ""; if (l) copyAndSay(l, "Line"); } },
+    { keys: ["y"], does: "copy the line", run: async () => { const l = await mover.raw(); if (l) copyAndSay(l, "Line"); } },
     { keys: ["l"], does: "copy the link to the line", run: copyLink },
     { keys: ["b"], does: "download, incident bundle", run: () => byId("bundle").click() },
     { keys: ["v"], does: "wrap long lines", run: () => set("wrap", !settings.wrap) },

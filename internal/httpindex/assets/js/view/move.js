@@ -3,7 +3,7 @@
 
 import { h, icon } from "../lib/dom.js";
 import { rank } from "../lib/levels.js";
-import { eventOf, marksOf, rawOf, rebind, toggle } from "./rows.js";
+import { eventOf, marksOf, rebind, toggle, wholeOf } from "./rows.js";
 
 /** @typedef {import("./source.js").Line} Line */
 /** @typedef {import("./rows.js").View} View */
@@ -140,9 +140,10 @@ export class Mover {
     if (el && toggle(el)) this.#reveal(el);
   }
 
-  raw() {
+  /** The stored lines of the current row; "" = there is none. */
+  async raw() {
     const el = this.#start();
-    return el ? rawOf(el).join("\n") : "";
+    return el ? (await wholeOf(el)).join("\n") : "";
   }
 
   /**
@@ -151,16 +152,16 @@ export class Mover {
    * @param {{around: () => void, copyLine: (raw: string) => void, link: () => void, point: (line: Line) => void}} act
    */
   listen(act) {
-    const tool = (/** @type {string} */ name, /** @type {string} */ title, /** @type {() => void} */ run) =>
+    const tool = (/** @type {string} */ name, /** @type {string} */ title, /** @type {() => unknown} */ run) =>
       h("button", { type: "button", class: "plain", title, "aria-label": title, tabIndex: -1, onclick: (/** @type {globalThis.Event} */ e) => { e.stopPropagation(); this.select(/** @type {HTMLElement} */ (tools.closest(".row")), false); run(); } }, icon(name));
     const tools = h("span", { class: "row-tools" },
       tool("around", "Show it among its neighbours, unfiltered (x)", act.around),
-      tool("copy", "Copy the line (y)", () => act.copyLine(this.raw())),
+      tool("copy", "Copy the line (y)", async () => act.copyLine(await this.raw())),
       tool("link", "Copy the link to the line (l)", act.link));
     const { list } = this.win;
     list.addEventListener("pointerover", (e) => {
       const row = /** @type {HTMLElement} */ (e.target).closest(".row");
-      if (row && tools.parentElement !== row && e.pointerType === "mouse") row.append(tools);
+      if (row && tools.parentElement !== row && e.pointerType === "mouse") row.insertBefore(tools, row.querySelector(":scope > .detail"));
     });
     list.addEventListener("pointerleave", () => tools.remove());
     list.addEventListener("focusin", (e) => {

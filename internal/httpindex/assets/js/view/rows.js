@@ -196,6 +196,13 @@ function host(name) {
 /** The stored lines of a row. @param {Element} el */
 export const rawOf = (el) => rows.get(el)?.event.lines.map((l) => l.raw) || [];
 
+/** The same, with what a filter has left out. @param {HTMLElement} el */
+export async function wholeOf(el) {
+  const r = rows.get(el);
+  if (r?.event.partial && r.event.from >= 0) await complete(el, r);
+  return rawOf(el);
+}
+
 /** Lets a row belong to another view of the same lines. @param {Element} el @param {View} view */
 export function rebind(el, view) {
   const r = rows.get(el);
