@@ -45,6 +45,7 @@ BUDGET ?= 4m
 fault: peers ## kill, power loss, full and failing disks, rotation, copies: all rounds, an hour
 	$(if $(ARGS),,DALOG_EPISODES=100000 $(GO) test -count=1 -v -timeout 1h -run '^TestSimulation$$|^TestBitRot$$' ./internal/logstore)
 	$(if $(ARGS),,$(GO) test -count=1 -timeout 1h -run TestActionLists ./internal/tail -rapid.checks=7000 -rapid.nofailfile)
+	$(if $(ARGS),,$(GO) test -count=1 -timeout 1h -run TestCopyTruncate ./internal/tail -rapid.checks=2000 -rapid.nofailfile -plans 8)
 	$(if $(ARGS),,$(GO) test -count=1 -v -timeout 1h -run 'TestRotationMatrix|TestCopytruncateAtWork' ./internal/e2e -rounds 20)
 	$(GO) test -count=1 -v -parallel 4 -timeout 3h ./internal/e2e/fault $(ARGS) -full -budget $(BUDGET)
 

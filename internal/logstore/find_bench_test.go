@@ -51,6 +51,7 @@ func BenchmarkScan(b *testing.B) {
 		{"host", "", Query{Hosts: []string{"web9"}}},
 		{"events", "question 7", Query{Events: true}},
 		{"level", "", Query{Level: LevelError}},
+		{"timed", "", Query{Since: planStart.Add(time.Second), Until: planStart.Add(time.Hour), Count: true}},
 		{"since", "", Query{Since: planStart.Add(1000 * time.Hour)}},
 	} {
 		b.Run(c.name, func(b *testing.B) {

@@ -38,6 +38,11 @@ func NewLineReader(zone *time.Location, now time.Time) *LineReader {
 // Columns takes apart one stored line, without its line end.
 func (r *LineReader) Columns(line []byte) Columns {
 	at, n, ours := r.stamp(line)
+	return columnsBehind(line, at, n, ours)
+}
+
+// columnsBehind takes apart a line whose stamp is known.
+func columnsBehind(line []byte, at syslog.Timestamp, n int, ours bool) Columns {
 	c := Columns{Time: at, Text: line[n:]}
 	if !ours {
 		return c

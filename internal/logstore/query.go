@@ -59,6 +59,7 @@ type filter struct {
 	since, until int64 // in nanoseconds since 1970
 	timed        bool
 	columns      bool     // more than the patterns is asked for
+	named        bool     // and more than the time
 	needles      []needle // each hit contains all of them
 	grams        []uint32 // of them, see winnow
 
@@ -81,7 +82,8 @@ func newFilter(q *Query) *filter {
 	if !q.Until.IsZero() {
 		f.until, f.timed = nanos(q.Until), true
 	}
-	f.columns = f.timed || len(q.Hosts) > 0 || len(q.Programs) > 0 || q.Level > LevelNone
+	f.named = len(q.Hosts) > 0 || len(q.Programs) > 0 || q.Level > LevelNone
+	f.columns = f.timed || f.named
 	if !q.Invert {
 		for _, p := range q.Grep {
 			for _, l := range p.literals {
@@ -230,12 +232,16 @@ func (m *matcher) matchPatterns(line []byte) bool {
 }
 
 func (m *matcher) matchColumns(text []byte, start int, line []byte) bool {
-	c := m.lines.Columns(line)
+	at, n, ours := m.lines.stamp(line)
 	if m.timed {
-		if at := m.time(text, start, line, c.Time); at < m.since || at >= m.until {
+		if at := m.time(text, start, line, at); at < m.since || at >= m.until {
 			return false
 		}
 	}
+	if !m.named {
+		return true
+	}
+	c := columnsBehind(line, at, n, ours)
 	if len(m.Hosts) > 0 && !m.matchHost(c.Host) {
 		return false
 	}

@@ -23,7 +23,8 @@ func (t *Tailer) compare(s *Source, found []*arrival) (pending bool) {
 		switch {
 		case !a.packed && (a.known == nil || a.known.Of == s.ID) && a.birth >= s.ident.Birth:
 			a.fit = s.fits(a)
-		case !a.packed || a.known != nil || a.look.mtime < s.ident.Birth || a.isBeing():
+		case !a.packed || a.known != nil || a.isBeing():
+		case a.look.mtime < max(s.ident.Birth, s.place.mark): // written to before s was followed
 		default:
 			pending = t.comparePacked(s, a) || pending
 		}

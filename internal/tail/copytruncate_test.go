@@ -246,7 +246,7 @@ func (c *copyTruncate) form() string {
 	return fmt.Sprintf("compress %t, delay %t, window %t", c.compress, c.delay, c.window)
 }
 
-var everyCombination = flag.Bool("every", false, "TestCopyTruncateAway: all combinations, which takes ten minutes")
+var awayPlans = flag.Int("plans", 1, "TestCopyTruncateAway: of 48 ways to look, how many are tried for each time away")
 
 // dalogfwd is stopped before any step of two rotations and started before any
 // later one. What it does before that, at the start and later on comes in turn.
@@ -273,10 +273,8 @@ func TestCopyTruncateAway(t *testing.T) {
 			for down := range total {
 				for up := down; up <= total; up++ {
 					turn++
-					for i, plan := range plans {
-						if !*everyCombination && i != turn%len(plans) {
-							continue
-						}
+					for i := range min(*awayPlans, len(plans)) {
+						plan := plans[(turn+i)%len(plans)]
 						form.width = plan.width
 						t.Run(fmt.Sprintf("width %d: %s until %d, %s at %d, then %s", plan.width, actionNames[plan.before], down, actionNames[plan.start], up, actionNames[plan.later]), func(t *testing.T) {
 							c := newCopyTruncate(t, t.TempDir(), form)
@@ -319,4 +317,26 @@ func TestCopyTruncate(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The copy is between two names while it is looked for: it is looked for again, and
+// nothing is taken for lost.
+func TestCopyBetweenTwoNames(t *testing.T) {
+	t.Parallel()
+	r := tempRig(t, Config{}, "app.log")
+	r.append("app.log", "a\n")
+	r.look()
+	r.append("app.log", "b\n")
+	r.copy("app.log", "app.log.1")
+	r.truncate("app.log")
+	r.append("app.log", "c\n")
+	r.rename("app.log.1", "away") // as if the folder had been read just then
+	r.tailer.tick = time.Hour     // however long that takes here
+	r.step(time.Second)
+	r.read()
+	r.step(time.Second)
+	r.rename("away", "app.log.1")
+	r.tailer.tick = tick
+	r.look()
+	r.want("a", "b", "c")
 }
