@@ -28,11 +28,10 @@ func (c *routeCache) begin(r *router) {
 // route is r.route(m).
 func (c *routeCache) route(r *router, m *syslog.Message) *route {
 	n := len(m.Program)
-	at := &c.places[0]
-	if n == 0 || n > len(at.name) {
+	if n == 0 || n > len(c.places[0].name) {
 		return r.route(m)
 	}
-	at = &c.places[placeOf(m.Program)]
+	at := &c.places[placeOf(m.Program)]
 	if at.to != nil && string(at.name[:at.length]) == string(m.Program) {
 		return at.to
 	}
