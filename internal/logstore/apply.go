@@ -16,8 +16,8 @@ const (
 	applyTotal  = 8 << 20
 	applyWithin = 10 * time.Millisecond
 	// applyMost is what applyWithin may become where writing to all files takes so
-	// long that it would be a fifth of the time and more.
-	applyMost = 40 * time.Millisecond
+	// long that it would be a tenth of the time and more, as for a thousand files.
+	applyMost = 200 * time.Millisecond
 
 	// sweepEvery is how often the names of all open files are looked at, so that
 	// one which is not written to does not keep a removed file on the disk.
@@ -35,7 +35,7 @@ type applier struct {
 }
 
 // within is how long what is pending may wait after the last round.
-func (a *applier) within() time.Duration { return min(max(applyWithin, 4*a.cost), applyMost) }
+func (a *applier) within() time.Duration { return min(max(applyWithin, 9*a.cost), applyMost) }
 
 // applyLoop writes to the files until stop is closed and nothing is pending; the
 // rest is left to the next start where there is no room for it.

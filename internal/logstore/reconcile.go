@@ -232,7 +232,7 @@ func (m *match) runs(gap, run []chunk) iter.Seq[int] {
 	}
 	next := m.next
 	from := m.start(next)
-	fit := sort.Search(len(m.ends)-next, func(i int) bool { return m.start(next+i)-from > room })
+	fit := sort.Search(len(m.ends)-next+1, func(i int) bool { return m.start(next+i)-from > room })
 	return func(yield func(int) bool) {
 		for _, surplus := range []bool{false, true} {
 			for i := next + fit - 1; i >= next; i-- {

@@ -53,6 +53,8 @@ func TestReconcile(t *testing.T) {
 		{name: "lost behind half a line", have: nul(1) + "one\ntwo\n", want: "one\ntwo\n", midst: true, result: "\none\ntwo\n"},
 		{name: "lost with the end of half a line", have: nul(5) + "two\n", want: "one\ntwo\n", midst: true, result: "\none\ntwo\n"},
 		{name: "more alike than known", have: nul(4) + "same\nsame\n", want: "one\nsame\n", result: "one\nsame\nsame\n"},
+		{name: "nothing but alike ones more than known", have: "on" + nul(1) + "\nsame\nthree\nfo" + nul(2) + "\nsame\ntheirs\nsame\n", want: "one\nsame\nthree\nfour\n",
+			result: "one\nsame\nthree\nfour\nsame\ntheirs\nsame\n"},
 		{name: "lines alike behind a loss", have: nul(6) + "x\nsame\nsame\n", want: "same\nsame\n", result: "..... x\nsame\nsame\n"},
 		{name: "the end of a lost line", have: "one\n" + nul(70) + "rs\ntwo\n", want: "one\ntwo\n",
 			result: "one\ndalog: 70 bytes were lost here when the power failed " + strings.Repeat(".", 16) + " rs\ntwo\n"},

@@ -2,6 +2,7 @@ package wal_test
 
 import (
 	"fmt"
+	"io/fs"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dalog-project/dalog/internal/vfs"
 	"github.com/dalog-project/dalog/internal/vfs/vfstest"
 	"github.com/dalog-project/dalog/internal/wal"
 )
@@ -68,4 +70,66 @@ func TestSyncBesideAppends(t *testing.T) {
 			require.Contains(t, text, fmt.Sprintf("record %d", trimmed.Load()+uint64(i)+1))
 		}
 	}
+}
+
+// What is appended while the disk is at it is not said to be durable.
+func TestAppendDuringSync(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{10, 3000} { // within the segment, and into the next one
+		disk := vfstest.New(vfstest.Options{})
+		opt := wal.Options{Store: small.Store, SegmentSize: 4 << 10}
+		during := func() {}
+		log := create(t, synced{disk.FS(), &during}, opt, 1)
+		writeLog(t, log, []int{1500})
+		during = func() {
+			during = func() {}
+			writeLog(t, log, []int{size})
+		}
+		lsn, err := log.Sync()
+		require.NoError(t, err)
+		require.EqualValues(t, 1, lsn)
+		disk.PowerLoss()
+		_, last, err := read(disk.FS(), opt, 0)
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, last, lsn)
+	}
+	disk := vfstest.New(vfstest.Options{})
+	during := func() {}
+	log := create(t, synced{disk.FS(), &during}, wal.Options{SegmentSize: 4 << 10}, 1)
+	writeLog(t, log, []int{1500})
+	during = func() {
+		during = func() {}
+		writeLog(t, log, []int{3000})
+	}
+	for want := range uint64(2) {
+		lsn, err := log.Sync()
+		require.NoError(t, err)
+		require.Equal(t, want+1, lsn)
+	}
+	disk.PowerLoss()
+	_, last, err := read(disk.FS(), wal.Options{}, 0)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, last)
+}
+
+// synced does something each time a file has become durable.
+type synced struct {
+	vfs.FS
+	after *func()
+}
+
+func (s synced) OpenFile(name string, flag int, perm fs.FileMode) (vfs.File, error) {
+	file, err := s.FS.OpenFile(name, flag, perm)
+	return syncedFile{file, s.after}, err
+}
+
+type syncedFile struct {
+	vfs.File
+	after *func()
+}
+
+func (f syncedFile) Datasync() error {
+	err := f.File.Datasync()
+	(*f.after)()
+	return err
 }

@@ -42,11 +42,14 @@ const intents = `	if len(g.extents) > 1 {
 
 var mutants = []mutant{
 	{"skip fdatasync", []edit{{"internal/wal/log.go",
-		"if err := l.cur.f.Datasync(); err != nil {",
-		"if err := error(nil); err != nil {"}}, []test{log, power}},
+		"		err = cur.Datasync()\n",
+		"		_ = cur\n"}}, []test{log, power}},
 	{"skip fdatasync, whole machine", []edit{{"internal/wal/log.go",
-		"if err := l.cur.f.Datasync(); err != nil {",
-		"if err := error(nil); err != nil {"}}, []test{power}},
+		"		err = cur.Datasync()\n",
+		"		_ = cur\n"}}, []test{power}},
+	{"records taken for durable that came during the fdatasync", []edit{{"internal/wal/log.go",
+		"	l.synced = last\n	return last, nil\n",
+		"	l.synced = l.last\n	return l.last, nil\n"}}, []test{log}},
 	{"skip directory fsync", []edit{{"internal/wal/pool.go",
 		"err = p.fsys.SyncDir(\".\")",
 		"err = nil"}}, []test{log}},
@@ -135,6 +138,6 @@ var mutants = []mutant{
 		"	seq, end, messages := command.Seq, b.End(), len(u.msgs)\n",
 		"	seq, end, messages := command.Seq, b.End(), len(u.msgs)\n	c.reply(seq, delivery.CodeOK, \"OK\", delivery.Taken{Committed: end, Messages: messages}.AppendTo(nil))\n"}}, []test{batches, {"./internal/e2e/fault", "^TestKillEitherSide$/^dalogd$"}}},
 	{"sync error retried", []edit{{"internal/wal/log.go",
-		"if err := l.cur.f.Datasync(); err != nil {",
-		"if err := l.cur.f.Datasync(); err != nil && l.cur.f.Datasync() != nil {"}}, []test{log, syncFails}},
+		"		err = cur.Datasync()\n",
+		"		if err = cur.Datasync(); err != nil {\n			err = cur.Datasync()\n		}\n"}}, []test{log, syncFails}},
 }
