@@ -36,6 +36,7 @@ type journal struct {
 	most  int64 // bytes by which it grows, about, before the next checkpoint
 	limit int   // bytes of a record
 
+	wake    chan struct{} // gets a token when records have become durable
 	written atomic.Int64  // bytes of all records
 	numbers atomic.Uint64 // the file number to be given next; the committer gives them
 }
@@ -93,15 +94,19 @@ func (j *journal) sync() (lsn uint64, err error) {
 	if err == nil && lsn > j.synced {
 		j.synced = lsn
 		j.unsynced = began // what is left was added since
+		select {
+		case j.wake <- struct{}{}:
+		default:
+		}
 	}
 	return lsn, err
 }
 
-// clean reports whether all records are synced.
-func (j *journal) clean() bool {
+// safe reports whether the records up to lsn are synced.
+func (j *journal) safe(lsn uint64) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.last == j.synced
+	return lsn <= j.synced
 }
 
 // due is when the records that are not synced have to be; zero if there are none.
@@ -230,12 +235,15 @@ func (s *Store) commitLoop(ctx context.Context) {
 			break
 		}
 		var due <-chan time.Time
+		s.handOnSafe()
 		if at := s.journal.due(s.cfg.SyncWithin); !at.IsZero() {
 			timer.Reset(time.Until(at))
 			due = timer.C
 		}
 		select {
 		case <-s.queue.wake:
+		case <-s.journal.wake:
+		case <-s.journal.wake:
 		case <-s.refusals:
 		case <-due:
 		}
@@ -509,19 +517,28 @@ func (s *Store) syncJournal() error {
 	if _, err := s.journal.sync(); err != nil {
 		return err
 	}
-	c := &s.committer
-	for _, g := range c.waiting {
-		s.handOn(g)
-	}
-	c.waiting = c.waiting[:0]
+	s.handOnSafe()
 	return nil
+}
+
+// handOnSafe hands on what waited to be synced and is, whoever did that.
+func (s *Store) handOnSafe() {
+	c := &s.committer
+	n := 0
+	for n < len(c.waiting) && s.journal.safe(c.waiting[n].lsn) {
+		s.handOn(c.waiting[n])
+		n++
+	}
+	rest := copy(c.waiting, c.waiting[n:])
+	clear(c.waiting[rest:])
+	c.waiting = c.waiting[:rest]
 }
 
 // publish hands the group to the applier. What moves a source must be durable
 // before it is in a file: the sender would send it again.
 func (s *Store) publish(g *group) {
 	c := &s.committer
-	if len(c.waiting) > 0 || len(g.sources) > 0 && !s.journal.clean() {
+	if len(c.waiting) > 0 || len(g.sources) > 0 && !s.journal.safe(g.lsn) {
 		c.waiting = append(c.waiting, g)
 		return
 	}

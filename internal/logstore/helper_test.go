@@ -202,3 +202,6 @@ func eventually(t testing.TB, ok func() bool, what string) {
 		}
 	}
 }
+
+// clean reports whether all records are synced.
+func (j *journal) clean() bool { return j.due(0).IsZero() }
