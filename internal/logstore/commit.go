@@ -243,7 +243,6 @@ func (s *Store) commitLoop(ctx context.Context) {
 		select {
 		case <-s.queue.wake:
 		case <-s.journal.wake:
-		case <-s.journal.wake:
 		case <-s.refusals:
 		case <-due:
 		}
