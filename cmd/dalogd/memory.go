@@ -11,16 +11,23 @@ import (
 // written to every ten.
 const maxUncommitted = 16 << 20
 
-// garbagePercent is how much garbage there may be beside what is in use. At full
-// load that is the budgets, some 45 MB in all, most of it buffers that are used
-// again and have no pointers in them: to collect more often than by default
-// costs nothing that could be measured, and saves as much as they take.
-const garbagePercent = 50
+// Garbage may be twice what is in use as long as all memory together stays below
+// memoryLimit, in bytes; above it is collected as often as that takes. At full load
+// the budgets, some 45 MB in all, are in use, most of it buffers that are used again:
+// a limit lets the collector run a quarter as often as a low percentage that bounds
+// the memory beside hostile peers would.
+const (
+	garbagePercent = 200
+	memoryLimit    = 80 << 20
+)
 
-// limitMemory sets the pace of the garbage collector, unless the environment
-// does by the variable that is the Go runtime's own.
+// limitMemory sets the pace of the garbage collector, unless the environment does by
+// the variables that are the Go runtime's own.
 func limitMemory(env cli.Environment) {
 	if env["GOGC"] == "" {
 		debug.SetGCPercent(garbagePercent)
+	}
+	if env["GOMEMLIMIT"] == "" {
+		debug.SetMemoryLimit(memoryLimit)
 	}
 }
