@@ -99,7 +99,7 @@ var mutants = []mutant{
 		"	if true {\n		s.log"}}, []test{copies}},
 	{"a copied state not replayed", []edit{{"internal/logstore/recover.go",
 		"			if found, err := r.findContent(f, &at); found || err != nil {",
-		"			if found, err := r.findContent(f, &at); false {"}}, []test{copies}},
+		"			if found, err := r.findContent(f, &at); false && (found || err != nil) {"}}, []test{copies}},
 	// Delivery by dalogfwd.
 	{"anchors off at the server", []edit{{"internal/syslogsrv/dalog.go",
 		"	case b.Start > 0 && b.Before != cl.anchor:\n",
