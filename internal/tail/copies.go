@@ -141,7 +141,7 @@ func (t *Tailer) settleSame(p *place, a *arrival, arrivals []*arrival, hidden bo
 	alike := a.look.size > 0 && isPrefix(a.file, a.look.size, file)
 	switch {
 	case position.Offset > 0 && !holds(file, position): // after isPrefix: it may be emptied at any time
-		t.emptied(p)
+		t.emptied(p.cur)
 	case a.look.size == 0: // perhaps a copy that is about to be written
 		take = hidden && t.now.Sub(p.undecided[a.ident]) >= t.cfg.RotateWait
 		pending = hidden && !take
@@ -192,10 +192,9 @@ func (t *Tailer) settleKept(p *place, v *view, a *arrival) (take bool) {
 	return false
 }
 
-// emptied has the content of the path's file found to be gone, if nobody has
-// noticed.
-func (t *Tailer) emptied(p *place) {
-	if s := p.cur; s != nil {
+// emptied has the content of the file of s found to be gone, if nobody has noticed.
+func (t *Tailer) emptied(s *Source) {
+	if s != nil {
 		t.mu.Lock()
 		s.broken = s.broken || s.active
 		t.mu.Unlock()

@@ -319,6 +319,27 @@ func TestCopyTruncate(t *testing.T) {
 	}
 }
 
+// Copied, truncated, written to and renamed between two looks: it is the renamed
+// file whose content is gone, and not that of the new one at the path.
+func TestCopiedAndRenamed(t *testing.T) {
+	t.Parallel()
+	r := tempRig(t, Config{}, "app.log")
+	r.append("app.log", "a\n")
+	r.look()
+	r.append("app.log", "b\n")
+	r.copy("app.log", "app.log.1")
+	r.truncate("app.log")
+	r.append("app.log", "c\nd\ne\n")
+	r.rename("app.log.1", "app.log.2")
+	r.rename("app.log", "app.log.1")
+	r.append("app.log", "f\n")
+	r.step(time.Second)
+	r.append("app.log", "g\n")
+	r.look()
+	require.ElementsMatch(t, []string{"a", "b", "c", "d", "e", "f", "g"}, r.lines)
+	require.Equal(t, 1, r.saw(FileTruncated))
+}
+
 // The copy is between two names while it is looked for: it is looked for again, and
 // nothing is taken for lost.
 func TestCopyBetweenTwoNames(t *testing.T) {

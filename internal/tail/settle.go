@@ -63,7 +63,6 @@ func (t *Tailer) settle(p *place, v *view) {
 		case p.first:
 			t.oldNews(p, a)
 		case t.leftBehind(p, a, v.siblings):
-			t.emptied(p)
 			a.file.Close() // renew finds it
 		case same:
 			ours, unsure := t.settleSame(p, a, arrivals, hidden(a))
@@ -145,6 +144,7 @@ func (t *Tailer) leftBehind(p *place, a *arrival, siblings []*arrival) bool {
 			file, position := s.file, s.anchor()
 			t.mu.Unlock()
 			if emptied(file, position) {
+				t.emptied(s)
 				return true
 			}
 		}
