@@ -51,7 +51,7 @@ func TestKillEitherSide(t *testing.T) {
 						d.kill()
 						d = nil
 					}
-					c.settle()
+					t.Logf("kills so far %d, lines %d", kills, c.settle())
 				}
 			}
 			if d != nil {
