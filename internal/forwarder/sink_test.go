@@ -21,6 +21,7 @@ type sink struct {
 	mu       sync.Mutex
 	l        net.Listener
 	conns    map[net.Conn]bool
+	left     bool // no connection is wanted any more
 	accepted int
 	frames   []string
 	broken   []string // what stood at the end of a connection and was no whole frame
@@ -49,7 +50,7 @@ func (s *sink) listen() {
 		return err == nil
 	}, 5*time.Second, 5*time.Millisecond)
 	s.mu.Lock()
-	s.l, s.addr = l, l.Addr().String()
+	s.l, s.addr, s.left = l, l.Addr().String(), false
 	s.mu.Unlock()
 	s.wg.Go(func() {
 		for {
@@ -60,6 +61,9 @@ func (s *sink) listen() {
 			s.mu.Lock()
 			s.conns[conn] = true
 			s.accepted++
+			if s.left { // meanwhile, and it was not told
+				_ = conn.(*net.TCPConn).CloseWrite()
+			}
 			s.mu.Unlock()
 			s.wg.Go(func() { s.serve(conn) })
 		}
@@ -121,6 +125,7 @@ func cutFrame(p []byte) (frame string, rest []byte, ok bool) {
 func (s *sink) leave() {
 	s.mu.Lock()
 	s.l.Close()
+	s.left = true
 	for conn := range s.conns {
 		_ = conn.(*net.TCPConn).CloseWrite()
 	}
@@ -132,6 +137,7 @@ func (s *sink) leave() {
 func (s *sink) cut() {
 	s.mu.Lock()
 	s.l.Close()
+	s.left = true
 	for conn := range s.conns {
 		_ = conn.(*net.TCPConn).SetLinger(0)
 		conn.Close()
