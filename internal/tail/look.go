@@ -18,7 +18,13 @@ const (
 // look looks at an open file: has it grown, shrunk, got another name, or is it
 // done?
 func (t *Tailer) look(s *Source, now time.Time) {
+	t.mu.Lock()
+	read := s.offset() // before the look: what is read after it may not be in its size
+	t.mu.Unlock()
 	st, err := lookFile(s.file)
+	if t.looked != nil {
+		t.looked(s)
+	}
 	if err != nil {
 		t.tellTrouble(s, err)
 		s.nextLook = now.Add(t.cfg.Scan)
@@ -53,7 +59,7 @@ func (t *Tailer) look(s *Source, now time.Time) {
 	for s.older != nil && s.older.ended {
 		s.older = s.older.older
 	}
-	if s.active && (shrunk || st.size < s.offset()) {
+	if s.active && (shrunk || st.size < read) {
 		s.broken = true
 	}
 	if s.readErr != nil {

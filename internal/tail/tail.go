@@ -40,6 +40,8 @@ type Tailer struct {
 	nextSeen time.Time
 	retry    time.Time // not before then, after Apply has failed
 
+	looked func(*Source) // for tests: a file's size was taken, and is not judged yet
+
 	buf  []byte        // owned by the reader
 	tick time.Duration // how coarse the times of files are
 	// hintAfter is how long a file must be idle before a wake-up is worth its price.
