@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dalog-project/dalog/internal/cli"
+	"github.com/dalog-project/dalog/internal/e2e/peers"
 )
 
 // nobody is a user that every Debian has; the tests choose it by number.
@@ -23,9 +24,7 @@ const nobody = 65534
 // rightsFolder is a folder that other users can reach.
 func rightsFolder(t *testing.T) string {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
+	peers.NeedRoot(t, "give up rights")
 	dir, err := os.MkdirTemp("", "dalogd-rights-*")
 	require.NoError(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
@@ -138,7 +137,7 @@ func TestDefaultUser(t *testing.T) {
 	base := rightsFolder(t)
 	www, err := user.Lookup(defaultUser)
 	if err != nil {
-		t.Skip(err)
+		peers.Lacking(t, err)
 	}
 	dir := filepath.Join(base, "log")
 	cmd := command("--log-dir", dir)
@@ -238,13 +237,21 @@ func TestUnreadableCertificate(t *testing.T) {
 func TestBindsLowPort(t *testing.T) {
 	t.Parallel()
 	base := rightsFolder(t)
-	const addr = "127.0.0.97:514"
-	if l, err := net.Listen("tcp", addr); err != nil {
-		t.Skip(err)
-	} else {
-		l.Close()
+	host := ""
+	for i := 97; host == ""; i++ {
+		require.Less(t, i, 127, "no address has ports 514 and 80 free")
+		host = fmt.Sprintf("127.0.0.%d", i)
+		for _, port := range []string{"514", "80"} {
+			l, err := net.Listen("tcp", net.JoinHostPort(host, port))
+			if err != nil {
+				host = ""
+				break
+			}
+			l.Close()
+		}
 	}
-	d := startAsUser(t, filepath.Join(base, "log"), "--syslog", "tcp:"+addr, "--http", "127.0.0.97:80")
+	addr := host + ":514"
+	d := startAsUser(t, filepath.Join(base, "log"), "--syslog", "tcp:"+addr, "--http", host+":80")
 	require.Equal(t, addr, d.addr["tcp"])
 	require.Contains(t, d.get("/"), "docassemble.log")
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dalog-project/dalog/internal/e2e/peers"
 )
 
 // sample is a program with one setting of each kind.
@@ -216,7 +218,7 @@ log_level: info                                 # default
 func TestCompletionInBash(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("bash"); err != nil {
-		t.Skip("no bash")
+		peers.Lacking(t, err)
 	}
 	script := parse(t, "", nil, "completion", "bash").stdout
 	for line, want := range map[string]string{

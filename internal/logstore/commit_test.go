@@ -3,7 +3,6 @@ package logstore
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dalog-project/dalog/internal/e2e/peers"
 	"github.com/dalog-project/dalog/internal/syslog"
 	"github.com/dalog-project/dalog/internal/vfs/vfstest"
 )
@@ -344,9 +344,7 @@ func TestStopWhileTheDiskIsFull(t *testing.T) {
 }
 
 func TestRealFullDisk(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("mounting a small file system needs root")
-	}
+	peers.NeedRoot(t, "mount a small file system")
 	t.Parallel()
 	dir := t.TempDir()
 	require.NoError(t, syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"))

@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/dalog-project/dalog/internal/e2e/peers"
 )
 
 // With a second name in a folder of its own, what is deleted while nobody looks is
@@ -146,7 +148,7 @@ func TestPinElsewhere(t *testing.T) {
 	t.Parallel()
 	other, err := os.MkdirTemp("/dev/shm", "dalog-pins-")
 	if err != nil {
-		t.Skip("no other file system")
+		peers.Lacking(t, err)
 	}
 	defer os.RemoveAll(other)
 	r := tempRig(t, Config{Pin: true, PinDir: filepath.Join(other, "pins")}, "app.log")

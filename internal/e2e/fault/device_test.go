@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dalog-project/dalog/internal/e2e/peers"
 )
 
 // The device beneath the file system fails in earnest: blocks that the file system
@@ -15,7 +17,7 @@ import (
 // device does; then the power fails.
 func TestDeviceFails(t *testing.T) {
 	t.Parallel()
-	needRoot(t, "mount file systems")
+	peers.NeedRoot(t, "mount file systems")
 	fsck := need(t, "e2fsck")
 	total, again := 0, 0
 	n := 0

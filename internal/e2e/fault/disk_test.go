@@ -15,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/dalog-project/dalog/internal/e2e/peers"
 )
 
 // disk is a file system of the test's own, which is unmounted at its end.
@@ -50,7 +52,7 @@ func makeImage(t *testing.T, image, kind string, mib int64) {
 
 func mounted(t *testing.T, args ...string) *disk {
 	t.Helper()
-	needRoot(t, "mount file systems")
+	peers.NeedRoot(t, "mount file systems")
 	dir := t.TempDir()
 	d := &disk{t: t, dir: dir, mount: append(args, dir)}
 	d.attach()

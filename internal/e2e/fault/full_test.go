@@ -12,16 +12,8 @@ import (
 // Limits while a disk is full.
 const (
 	resumeWithin = 2 * time.Second // from the moment that there is room
-	mostMemory   = 200 << 20       // bytes
+	maxMemory    = 200 << 20       // bytes
 )
-
-// maxMemory is mostMemory, twice that for programs with the race detector in them.
-func maxMemory() int64 {
-	if os.Getenv("DALOG_E2E_RACE") != "" {
-		return 2 * mostMemory
-	}
-	return mostMemory
-}
 
 // While the disk of the logs or of the state is full, nothing is acknowledged
 // that is not stored; when there is room, work goes on by itself.
@@ -77,7 +69,7 @@ func TestDiskFull(t *testing.T) {
 				memory, err := p.PeakMemory()
 				require.NoError(t, err)
 				most = max(most, memory)
-				require.Less(t, memory, maxMemory(), "resident memory in round %d", i)
+				require.Less(t, memory, int64(maxMemory), "resident memory in round %d", i)
 				require.NoError(t, os.RemoveAll(d.folder("ballast")))
 			}
 			l.hold()

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dalog-project/dalog/internal/e2e/peers"
 )
 
 // deliver runs everything until all lines have arrived, and stops it.
@@ -116,7 +118,7 @@ func TestServerRestored(t *testing.T) {
 // was delivered before comes again.
 func TestClonedMachine(t *testing.T) {
 	t.Parallel()
-	needRoot(t, "mount file systems")
+	peers.NeedRoot(t, "mount file systems")
 	need(t, "unshare")
 	image := filepath.Join(t.TempDir(), "image")
 	makeImage(t, image, "ext4", 32)

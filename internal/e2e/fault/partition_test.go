@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dalog-project/dalog/internal/e2e/peers"
 )
 
 // network is two network namespaces, of a server and of an app server, with a wire
@@ -25,7 +27,7 @@ const (
 
 func newNetwork(t *testing.T) *network {
 	t.Helper()
-	needRoot(t, "make network namespaces")
+	peers.NeedRoot(t, "make network namespaces")
 	need(t, "ip")
 	n := &network{t: t, server: fmt.Sprintf("dalog-s%d", os.Getpid()), client: fmt.Sprintf("dalog-c%d", os.Getpid())}
 	t.Cleanup(func() {
