@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"os"
@@ -16,18 +17,22 @@ const (
 	// summaryDir is below the state's folder. A summary is called NAME.OFFSET.sum.
 	summaryDir    = "summaries"
 	summarySuffix = ".sum"
-	// maxSummaryFrames bounds the memory for summaries: about 60 bytes a frame.
-	maxSummaryFrames = 400_000
+	// maxSummaryMemory bounds the memory for summaries, in bytes: about 64 for a frame.
+	maxSummaryMemory = 24 << 20
+	// maxUnsummarized bounds for how many parts it is known that they have none.
+	maxUnsummarized = 400_000
 	// maxFilterBytes bounds what is read of one summary for its filters.
 	maxFilterBytes = 64 << 20
+	// maxGridBytes bounds what is read of it for a grid.
+	maxGridBytes = 64 << 20
 )
 
-// summaries are those of all parts, as far as they were needed. Filters stay on
-// the disk.
+// summaries are those of all parts, as far as they were needed. Grids and
+// filters stay on the disk.
 type summaries struct {
 	mu     sync.Mutex
 	heads  map[string]*summary // by path; nil for those that are not there or not sound
-	frames int
+	weight int
 }
 
 func (c *summaries) get(path string) (s *summary, known bool) {
@@ -41,14 +46,14 @@ func (c *summaries) put(path string, s *summary) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if old := c.heads[path]; old != nil {
-		c.frames -= len(old.frames)
+		c.weight -= old.weight()
 	}
-	if c.heads == nil || s != nil && c.frames+len(s.frames) > maxSummaryFrames || len(c.heads) > maxSummaryFrames {
-		c.heads, c.frames = make(map[string]*summary), 0
+	if c.heads == nil || s != nil && c.weight+s.weight() > maxSummaryMemory || len(c.heads) > maxUnsummarized {
+		c.heads, c.weight = make(map[string]*summary), 0
 	}
 	c.heads[path] = s
 	if s != nil {
-		c.frames += len(s.frames)
+		c.weight += s.weight()
 	}
 }
 
@@ -56,7 +61,7 @@ func (c *summaries) forget(path string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if old := c.heads[path]; old != nil {
-		c.frames -= len(old.frames)
+		c.weight -= old.weight()
 	}
 	delete(c.heads, path)
 }
@@ -113,20 +118,31 @@ func (s *Store) filters(name string, sum *summary, buf []byte) []byte {
 	if err != nil {
 		return nil
 	}
-	var head [summaryHead]byte
-	if n, _ := f.ReadAt(head[:], 0); n < len(head) {
-		return nil
-	}
-	start, ok := summaryHeadSize(head[:])
-	length := info.Size - int64(start)
-	if !ok || length <= 0 || length > maxFilterBytes {
+	start := sum.filtersAt()
+	length := info.Size - start
+	if length <= 0 || length > maxFilterBytes {
 		return nil
 	}
 	buf = sized(buf, int(length))[:length]
-	if n, _ := f.ReadAt(buf, int64(start)); n < len(buf) {
+	if n, _ := f.ReadAt(buf, start); n < len(buf) {
 		return nil
 	}
 	return buf
+}
+
+// cellsOf gives the cells of a grid of a summary, in dst; ok is false where they
+// cannot be had.
+func (s *Store) cellsOf(name string, sum *summary, g *grid, dst []counted) (cells []counted, ok bool) {
+	f, err := s.state.OpenFile(summaryPath(name, sum.offset), os.O_RDONLY, 0)
+	if err != nil || g.length > maxGridBytes {
+		return dst, false
+	}
+	defer f.Close()
+	buf := make([]byte, g.length)
+	if n, _ := f.ReadAt(buf, int64(sum.body+g.start)); n < len(buf) || crc32.Checksum(buf, castagnoli) != g.crc {
+		return dst, false
+	}
+	return decodeCells(dst[:0], buf, g.grain, len(sum.writers))
 }
 
 // summarize makes the summaries that are missing. It is the keeper's.
@@ -188,8 +204,7 @@ func (s *Store) makeSummary(ctx context.Context, name string, part logPart) erro
 		}
 		sum.add(x.text)
 	}
-	sum.disk = part.disk
-	return s.writeSummary(name, part, &sum.summary)
+	return s.writeSummary(name, part, sum.end(part.disk))
 }
 
 func summaryPath(name string, offset int64) string {
@@ -247,8 +262,7 @@ func (s *Store) writeSummary(name string, part logPart, sum *summary) error {
 		s.dropSummary(draft)
 		return err
 	}
-	sum.filters = nil
-	s.summaries.put(path, sum)
+	s.summaries.put(path, s.readSummary(path, part))
 	return nil
 }
 
@@ -306,7 +320,7 @@ func (f *filter) stretches(s *Store, name string, part logPart, within stretch, 
 		if n := len(dst); n > 0 && dst[n-1].to == from {
 			dst[n-1].to = to
 		} else {
-			dst = append(dst, stretch{from, to})
+			dst = append(dst, stretch{from: from, to: to})
 		}
 	}
 	return dst

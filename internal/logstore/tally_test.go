@@ -1,0 +1,212 @@
+package logstore
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// tallied is what a Tally has, in a form that can be compared.
+type tallied struct {
+	Lines   int64
+	Buckets map[string]int64 // by bucket and level
+	Writers map[string]int64
+}
+
+func (t *Tally) plain() tallied {
+	all := tallied{t.Lines, map[string]int64{}, map[string]int64{}}
+	for i := range t.Buckets {
+		for l, n := range t.Buckets[i] {
+			if n != 0 {
+				all.Buckets[fmt.Sprintf("%d %s", i, Level(l))] = n
+			}
+		}
+	}
+	for _, w := range t.Writers {
+		if w.Lines != 0 {
+			all.Writers[w.Host+" "+w.Program] += w.Lines
+		}
+	}
+	return all
+}
+
+// naiveTally counts the same by plain means.
+func (p *plan) naiveTally(q Query, patterns, excludes []string, from time.Time, step time.Duration, n int) tallied {
+	all := tallied{0, map[string]int64{}, map[string]int64{}}
+	for _, i := range p.naive(q, patterns, excludes) {
+		l := p.lines[i]
+		bucket := 0
+		if l.at > from.UnixNano() {
+			bucket = min(int((l.at-from.UnixNano())/int64(step)), n-1)
+		}
+		all.Lines++
+		all.Buckets[fmt.Sprintf("%d %s", bucket, l.level)]++
+		all.Writers[l.host+" "+l.program]++
+	}
+	return all
+}
+
+// drawTimes draws a file of many lines as a cluster might write it: at any rate,
+// out of order, with lines that have no time, one in a local zone, or an absurd one.
+func drawTimes(r *rapid.T) *plan {
+	p := &plan{name: "worker.log"}
+	random := rand.New(rand.NewPCG(rapid.Uint64().Draw(r, "seed"), 1))
+	step := rapid.SampledFrom([]time.Duration{10 * time.Microsecond, time.Millisecond, 300 * time.Millisecond, 20 * time.Second, 10 * time.Minute}).Draw(r, "step")
+	disorder := rapid.SampledFrom([]time.Duration{1, time.Second, time.Minute, 26 * time.Hour}).Draw(r, "disorder")
+	hosts := rapid.SampledFrom([]int{1, 3, 100, 1500}).Draw(r, "hosts")
+	odd := rapid.SampledFrom([]int{0, 40, 3}).Draw(r, "odd")
+	pad := strings.Repeat("z", rapid.SampledFrom([]int{10, 150, 3000}).Draw(r, "pad"))
+	size := rapid.IntRange(0, 1_500_000).Draw(r, "size")
+	// Times without a year are of the last twelve months.
+	at, last := time.Now().UTC().Add(-300*24*time.Hour).Truncate(time.Hour), int64(minTime)
+	for size > 0 {
+		at = at.Add(time.Duration(random.Int64N(int64(2 * step))))
+		when := at.Add(-time.Duration(random.Int64N(int64(disorder))))
+		text := planTexts[random.IntN(len(planTexts))]
+		l := planned{host: fmt.Sprintf("web%d", random.IntN(hosts)), program: []string{"celery", "uwsgi"}[random.IntN(2)], level: text.level}
+		stamp := when.In(time.FixedZone("", random.IntN(3)*3600)).Format("2006-01-02T15:04:05.000000-07:00")
+		l.at = when.Truncate(time.Microsecond).UnixNano()
+		kind := 9
+		if odd > 0 && random.IntN(odd) == 0 {
+			kind = random.IntN(5)
+		}
+		switch kind {
+		case 0:
+			l.host, l.program, l.at = "", "", last
+			l.raw = "  File \"x.py\", line 7 " + pad
+			l.level = LevelNone
+		case 1:
+			l.at = when.Truncate(time.Second).UnixNano()
+			l.raw = when.UTC().Format("Jan _2 15:04:05") + " " + l.host + " " + l.program + ": " + text.text + pad
+		case 2:
+			l.at = time.Date(2250, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano()
+			l.raw = "2250-01-01T00:00:00Z " + l.host + " " + l.program + ": " + text.text + pad
+		default:
+			l.raw = stamp + " " + l.host + " " + l.program + "[7]: " + text.text + pad
+		}
+		last = l.at
+		size -= len(l.raw) + 1
+		p.lines = append(p.lines, l)
+	}
+	return p
+}
+
+// drawCount draws buckets and a query that are about the times of p.
+func drawCount(r *rapid.T, p *plan) (q Query, patterns []string, from time.Time, step time.Duration, n int) {
+	least, most := int64(maxTime), int64(minTime)
+	for _, l := range p.lines {
+		if l.at != minTime && l.at < time.Now().UnixNano() {
+			least, most = min(least, l.at), max(most, l.at)
+		}
+	}
+	if least > most {
+		least, most = planStart.UnixNano(), planStart.UnixNano()+1
+	}
+	random := rand.New(rand.NewPCG(rapid.Uint64().Draw(r, "seed"), 2))
+	some := func() time.Time {
+		at := time.Unix(0, least-1000+random.Int64N(most-least+2000))
+		return at.Truncate(rapid.SampledFrom([]time.Duration{1, time.Second, time.Minute, time.Hour}).Draw(r, "round"))
+	}
+	steps := []time.Duration{7, time.Millisecond, 10 * time.Millisecond, time.Second, 5 * time.Second, time.Minute, 15 * time.Minute, time.Hour, 6 * time.Hour, 24 * time.Hour, 72 * time.Hour}
+	step = rapid.SampledFrom(steps).Draw(r, "width")
+	from, n = some().Truncate(step), rapid.IntRange(1, 300).Draw(r, "buckets")
+	q.Zone = time.UTC
+	if rapid.Bool().Draw(r, "since") {
+		q.Since = some()
+	}
+	if rapid.Bool().Draw(r, "until") {
+		q.Until = some()
+	}
+	q.Hosts = rapid.SampledFrom([][]string{nil, nil, {"web1"}, {"WEB2", "web0"}, {"absent"}}).Draw(r, "host")
+	q.Programs = rapid.SampledFrom([][]string{nil, nil, {"celery"}}).Draw(r, "program")
+	q.Level = rapid.SampledFrom([]Level{LevelNone, LevelNone, LevelInfo, LevelError}).Draw(r, "level")
+	if rapid.IntRange(0, 4).Draw(r, "grep") == 0 {
+		patterns = []string{rapid.SampledFrom([]string{"needle", "Task", "x.py|disk", "zzzz"}).Draw(r, "pattern")}
+		pattern, err := NewPattern(patterns[0], false, false)
+		require.NoError(r, err)
+		q.Grep = []*Pattern{pattern}
+	}
+	if len(q.Hosts) > 0 {
+		q.Hosts = append([]string{}, q.Hosts...)
+	}
+	return q, patterns, from, step, n
+}
+
+// What is counted is the same with summaries, without them, with damaged ones,
+// and by plain means.
+func TestTally(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(r *rapid.T) {
+		p := drawTimes(r)
+		var cuts []int
+		if n := len(p.lines); n > 0 {
+			for c := rapid.IntRange(0, 3).Draw(r, "cuts"); c > 0; c-- {
+				last := 0
+				if len(cuts) > 0 {
+					last = cuts[len(cuts)-1]
+				}
+				cuts = append(cuts, rapid.IntRange(last, n).Draw(r, "cut"))
+			}
+		}
+		packed := rapid.SliceOfN(rapid.IntRange(0, 3), 4, 4).Draw(r, "packed")
+		s := layOut(t, p, cuts, func(i int) bool { return packed[i] > 0 }, 0)
+		defer s.Close()
+		s.cfg.searchTimes = 1 << 40 // times are in too much disorder to be searched by halving
+		text, err := s.OpenText(p.name)
+		require.NoError(r, err)
+		defer text.Close()
+		type count struct {
+			q        Query
+			patterns []string
+			from     time.Time
+			step     time.Duration
+			n        int
+		}
+		var counts []count
+		for range 6 {
+			q, patterns, from, step, n := drawCount(r, p)
+			counts = append(counts, count{q, patterns, from, step, n})
+		}
+		check := func(when string) {
+			for _, c := range counts {
+				q := c.q
+				hosts := q.Hosts
+				for i, h := range hosts {
+					hosts[i] = strings.ToLower(h) // the naive way compares letters
+				}
+				want := p.naiveTally(q, c.patterns, nil, c.from, c.step, c.n)
+				for i, h := range hosts {
+					hosts[i] = strings.ToUpper(h)
+				}
+				sum := NewTally(c.from, c.step, c.n)
+				res, err := text.Tally(t.Context(), q, sum)
+				require.NoError(r, err)
+				require.Equal(r, want, sum.plain(), "%s: %+v, %d buckets of %s from %s, sections %+v", when, q, c.n, c.step, c.from, text.sections)
+				require.EqualValues(r, want.Lines, res.Hits)
+				require.False(r, res.More)
+			}
+		}
+		check("without summaries")
+		s.summarize(t.Context())
+		check("with summaries")
+		paths, err := filepath.Glob(filepath.Join(s.cfg.StateDir, summaryDir, "*"))
+		require.NoError(r, err)
+		for _, path := range paths {
+			b, err := os.ReadFile(path)
+			require.NoError(r, err)
+			b[rapid.IntRange(0, len(b)-1).Draw(r, "damaged")] ^= 1 << rapid.IntRange(0, 7).Draw(r, "bit")
+			require.NoError(r, os.WriteFile(path, b, 0o600))
+			if rapid.Bool().Draw(r, "read again") {
+				s.summaries.forget(summaryDir + "/" + filepath.Base(path))
+			}
+		}
+		check("with damaged summaries")
+	})
+}
