@@ -162,6 +162,7 @@ func (p *pipeline) work(j *job) {
 	j.b = scanBlocks.Get().(*block)
 	if p.s.counting != nil {
 		j.b.tally = p.s.counting.pool.Get().(*blockTally)
+		j.b.tally.reset()
 	}
 	if j.mapped && p.s.findMapped(j) {
 		return

@@ -41,6 +41,12 @@ type blockTally struct {
 	last  int64  // the time of its last line; earlier = that of a line before it
 }
 
+func (b *blockTally) reset() {
+	b.known.reset()
+	b.early.reset()
+	b.last = earlier
+}
+
 // earlier stands for the time of a line before the block.
 const earlier = minTime + 2
 
@@ -103,8 +109,7 @@ func (m *matcher) tally(text []byte, j *job) {
 	b := j.b
 	m.find(text, b)
 	sum := b.tally
-	sum.known.reset()
-	sum.early.reset()
+	sum.reset() // a block that could not be mapped to its end is read
 	m.before = func() int64 { return earlier }
 	m.next = -1
 	named := len(m.Hosts) > 0 || len(m.Programs) > 0
