@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"math"
-	"slices"
 	"time"
 )
 
@@ -55,11 +54,12 @@ var summaryTitle = [8]byte{'D', 'A', 'L', 'O', 'G', 'S', 'U', 'M'}
 // with a zone only: others depend on who asks.
 type summarizer struct {
 	summary
-	reader *LineReader
-	known  map[string]int
-	last   int64 // the time of the last line; minTime = there was none
-	cells  *gridMaker
-	hashes []uint32
+	reader   *LineReader
+	known    map[string]int
+	last     int64 // the time of the last line; minTime = there was none
+	cells    *gridMaker
+	hashes   []uint32
+	distinct distinct
 }
 
 func newSummarizer(offset int64) *summarizer {
@@ -84,8 +84,7 @@ func (s *summarizer) add(text []byte) {
 	s.cells.end(!f.vague(), s.lines)
 	s.size += int64(len(text))
 	s.hashes = winnow(text, s.hashes[:0])
-	slices.Sort(s.hashes)
-	s.filters = appendFilter(s.filters, slices.Compact(s.hashes))
+	s.filters = appendFilter(s.filters, s.distinct.of(s.hashes))
 	s.frames = append(s.frames, f)
 }
 
