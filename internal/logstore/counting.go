@@ -3,6 +3,7 @@ package logstore
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 )
 
@@ -146,19 +147,54 @@ func (m *matcher) wantsWriter(host, program []byte) bool {
 	return (len(m.Hosts) == 0 || m.matchHost(host)) && (len(m.Programs) == 0 || oneOf(m.Programs, program))
 }
 
-// sumUp adds what the summary of section i tells of its lines, and appends the
+// sumUp adds what summaries tell of the lines of section i, and appends the
 // stretches that are to be looked through for the others. ok is false where there
-// is none of all of it.
+// are none that tell.
 func (p *planner) sumUp(i int, all stretch) (ok bool) {
+	sec := p.s.t.sections[i]
+	switch {
+	case len(p.s.q.Grep)+len(p.s.q.Exclude) > 0:
+		return false
+	case !sec.part.packed:
+		p.sumUpText(i, all)
+		return true
+	case all.from != sec.start || all.to != sec.end || sec.end != sec.part.end():
+		return false
+	}
+	sum := p.s.t.store.summaryOf(p.s.t.Name, sec.part)
+	if sum != nil {
+		p.sumUpFrames(sum)
+	}
+	return sum != nil
+}
+
+// sumUpText is sumUp for a section that is not compressed.
+func (p *planner) sumUpText(i int, all stretch) {
+	read := func(from, to int64) {
+		if from < to {
+			if x := p.timeStretch(i, stretch{from: from, to: to}); x.from < x.to {
+				p.left = append(p.left, x)
+			}
+		}
+	}
+	at := all.from
+	for x := range p.s.t.textStretches(i) {
+		if x.from < all.from || x.to > all.to {
+			continue
+		}
+		if sum := p.s.t.textSummary(i, x); sum != nil {
+			read(at, x.from)
+			p.sumUpFrames(sum)
+			at = x.to
+		}
+	}
+	read(at, all.to)
+}
+
+// sumUpFrames adds what a summary tells, and appends the frames that are to be
+// looked through.
+func (p *planner) sumUpFrames(sum *summary) {
 	s, c := p.s, p.s.counting
-	sec := s.t.sections[i]
-	if !sec.part.packed || all.from != sec.start || all.to != sec.end || sec.end != sec.part.end() || len(s.q.Grep)+len(s.q.Exclude) > 0 {
-		return false
-	}
-	sum := s.t.store.summaryOf(s.t.Name, sec.part)
-	if sum == nil {
-		return false
-	}
 	rest := []period{{max(s.filter.since, leastTold), min(s.filter.until, mostTold)}}
 	for g := len(sum.grids) - 1; g >= 0; g-- {
 		if rest = sum.during(rest); len(rest) == 0 {
@@ -171,7 +207,7 @@ func (p *planner) sumUp(i int, all stretch) (ok bool) {
 	hosts, anyHost := s.filter.summaryHosts(sum)
 	for k := range sum.frames {
 		x := &sum.frames[k]
-		j := stretch{from: sec.start + x.plain, to: sec.start + sum.end(k), times: rest}
+		j := stretch{from: sum.offset + x.plain, to: sum.offset + sum.end(k), times: rest}
 		switch {
 		case x.levels>>s.filter.Level == 0 || !anyHost || hosts != nil && !x.hasHost(hosts):
 			continue
@@ -180,13 +216,12 @@ func (p *planner) sumUp(i int, all stretch) (ok bool) {
 		case !x.during(rest):
 			continue
 		}
-		if n := len(p.left); n > 0 && p.left[n-1].to == j.from && (p.left[n-1].times == nil) == (j.times == nil) {
+		if n := len(p.left); n > 0 && p.left[n-1].to == j.from && slices.Equal(p.left[n-1].times, j.times) {
 			p.left[n-1].to = j.to
 		} else {
 			p.left = append(p.left, j)
 		}
 	}
-	return true
 }
 
 // addGrid adds what a grid has in some periods, and gives what is left of these.
@@ -210,7 +245,7 @@ func (s *scan) addGrid(sum *summary, g *grid, periods []period) (rest []period) 
 	if len(whole) == 0 {
 		return rest
 	}
-	cells, ok := s.t.store.cellsOf(s.t.Name, sum, g, c.cells)
+	cells, ok := s.t.store.cellsOf(sum, g, c.cells)
 	c.cells = cells
 	if !ok {
 		return periods

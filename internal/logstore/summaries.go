@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 	"sync"
 
 	"github.com/dalog-project/dalog/internal/vfs"
@@ -69,7 +70,11 @@ func (c *summaries) forget(path string) {
 // summaryOf gives the summary of a compressed part, without its filters; nil
 // where there is none.
 func (s *Store) summaryOf(name string, part logPart) *summary {
-	path := summaryPath(name, part.offset)
+	return s.summaryAt(summaryPath(name, part.offset), part)
+}
+
+// summaryAt gives the summary at path, if it is one of part.
+func (s *Store) summaryAt(path string, part logPart) *summary {
 	if sum, known := s.summaries.get(path); known && (sum == nil || sum.size == part.size && sum.disk == part.disk) {
 		return sum
 	}
@@ -103,13 +108,14 @@ func (s *Store) readSummary(path string, part logPart) *summary {
 	if !ok {
 		return nil
 	}
+	sum.path = path
 	return sum
 }
 
 // filters reads the filters of a summary into buf; nil where they cannot be
 // had. They begin at 0.
-func (s *Store) filters(name string, sum *summary, buf []byte) []byte {
-	f, err := s.state.OpenFile(summaryPath(name, sum.offset), os.O_RDONLY, 0)
+func (s *Store) filters(sum *summary, buf []byte) []byte {
+	f, err := s.state.OpenFile(sum.path, os.O_RDONLY, 0)
 	if err != nil {
 		return nil
 	}
@@ -132,9 +138,12 @@ func (s *Store) filters(name string, sum *summary, buf []byte) []byte {
 
 // cellsOf gives the cells of a grid of a summary, in dst; ok is false where they
 // cannot be had.
-func (s *Store) cellsOf(name string, sum *summary, g *grid, dst []counted) (cells []counted, ok bool) {
-	f, err := s.state.OpenFile(summaryPath(name, sum.offset), os.O_RDONLY, 0)
-	if err != nil || g.length > maxGridBytes {
+func (s *Store) cellsOf(sum *summary, g *grid, dst []counted) (cells []counted, ok bool) {
+	if g.length > maxGridBytes {
+		return dst, false
+	}
+	f, err := s.state.OpenFile(sum.path, os.O_RDONLY, 0)
+	if err != nil {
 		return dst, false
 	}
 	defer f.Close()
@@ -202,9 +211,11 @@ func (s *Store) makeSummary(ctx context.Context, name string, part logPart) erro
 		if err := u.load(&x, i); err != nil {
 			return err
 		}
-		sum.add(x.text)
+		sum.add(x.text, int64(len(x.text)))
 	}
-	return s.writeSummary(name, part, sum.end(part.disk))
+	return s.writeSummary(summaryPath(name, part.offset), part, sum.end(part.disk), func(draft, path string) error {
+		return s.placeSummary(name, part, draft, path)
+	})
 }
 
 func summaryPath(name string, offset int64) string {
@@ -232,16 +243,16 @@ func (s *Store) sweepSummaries() {
 		}
 	}
 	for _, e := range entries {
-		if path := summaryDir + "/" + e.Name; !wanted[path] {
+		if path := summaryDir + "/" + e.Name; !wanted[path] && !strings.HasSuffix(path, textSuffix) {
 			s.dropSummary(path)
 		}
 	}
 }
 
-// writeSummary writes a summary. It need not be durable: what is not whole is
-// found by its checksums.
-func (s *Store) writeSummary(name string, part logPart, sum *summary) error {
-	path, draft := summaryPath(name, part.offset), summaryPath(name, part.offset)+".tmp"
+// writeSummary writes a summary, to which place gives its name. It need not be
+// durable: what is not whole is found by its checksums.
+func (s *Store) writeSummary(path string, part logPart, sum *summary, place func(draft, path string) error) error {
+	draft := path + ".tmp"
 	if err := s.state.Mkdir(summaryDir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
@@ -256,7 +267,7 @@ func (s *Store) writeSummary(name string, part logPart, sum *summary) error {
 	}
 	err = errors.Join(err, f.Close())
 	if err == nil {
-		err = s.placeSummary(name, part, draft, path)
+		err = place(draft, path)
 	}
 	if err != nil {
 		s.dropSummary(draft)
@@ -293,7 +304,7 @@ func (f *filter) stretches(s *Store, name string, part logPart, within stretch, 
 	if len(f.grams) > 0 {
 		f.reading.Lock()
 		defer f.reading.Unlock()
-		filters = s.filters(name, sum, f.filters)
+		filters = s.filters(sum, f.filters)
 		f.filters = filters
 	}
 	for i := range sum.frames {

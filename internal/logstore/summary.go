@@ -10,11 +10,12 @@ import (
 
 // A summary tells of each frame of a compressed part what lines it can have, so
 // that a scan passes over the others, and how many lines there are at which
-// times, so that they are counted without being read. It is derived from the part
-// alone, and nothing depends on it but speed. docs/formats/summaries.md has the
-// picture.
+// times, so that they are counted without being read. There are some of stretches
+// of other files, see textSummary. It is derived from the text alone, and nothing
+// depends on it but speed. docs/formats/summaries.md has the picture.
 type summary struct {
-	offset, size, disk int64 // of the part
+	path               string // of its file; empty for one that has none yet
+	offset, size, disk int64  // of the part
 	lines              int64
 	hosts              []string
 	writers            []Writer // whose lines the grids count; Lines is not used
@@ -54,12 +55,13 @@ var summaryTitle = [8]byte{'D', 'A', 'L', 'O', 'G', 'S', 'U', 'M'}
 // with a zone only: others depend on who asks.
 type summarizer struct {
 	summary
-	reader   *LineReader
-	known    map[string]int
-	last     int64 // the time of the last line; minTime = there was none
-	cells    *gridMaker
-	hashes   []uint32
-	distinct distinct
+	reader     *LineReader
+	unfiltered bool // no filters are made
+	known      map[string]int
+	last       int64 // the time of the last line; minTime = there was none
+	cells      *gridMaker
+	hashes     []uint32
+	distinct   distinct
 }
 
 func newSummarizer(offset int64) *summarizer {
@@ -69,8 +71,9 @@ func newSummarizer(offset int64) *summarizer {
 	}
 }
 
-// add takes the next frame, which is whole lines.
-func (s *summarizer) add(text []byte) {
+// add takes the next frame, which is whole lines, and of which so many bytes
+// count for the text of the part.
+func (s *summarizer) add(text []byte, size int64) {
 	f := frameSummary{plain: s.size, since: maxTime, until: minTime, filter: len(s.filters)}
 	for rest := text; len(rest) > 0; {
 		line := rest
@@ -82,9 +85,11 @@ func (s *summarizer) add(text []byte) {
 		s.line(&f, line)
 	}
 	s.cells.end(!f.vague(), s.lines)
-	s.size += int64(len(text))
-	s.hashes = winnow(text, s.hashes[:0])
-	s.filters = appendFilter(s.filters, s.distinct.of(s.hashes))
+	s.size += size
+	if !s.unfiltered {
+		s.hashes = winnow(text, s.hashes[:0])
+		s.filters = appendFilter(s.filters, s.distinct.of(s.hashes))
+	}
 	s.frames = append(s.frames, f)
 }
 

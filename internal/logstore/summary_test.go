@@ -159,7 +159,7 @@ func BenchmarkSummarize(b *testing.B) {
 	for b.Loop() {
 		s := newSummarizer(0)
 		for i := range len(u.frames) - 1 {
-			s.add(text[u.frames[i].plain:u.frames[i+1].plain])
+			s.add(text[u.frames[i].plain:u.frames[i+1].plain], u.frames[i+1].plain-u.frames[i].plain)
 		}
 	}
 }

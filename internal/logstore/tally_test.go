@@ -195,6 +195,7 @@ func TestTally(t *testing.T) {
 		}
 		check("without summaries")
 		s.summarize(t.Context())
+		s.summarizeTexts(t.Context())
 		check("with summaries")
 		paths, err := filepath.Glob(filepath.Join(s.cfg.StateDir, summaryDir, "*"))
 		require.NoError(r, err)
@@ -209,4 +210,143 @@ func TestTally(t *testing.T) {
 		}
 		check("with damaged summaries")
 	})
+}
+
+// tally counts all of a log file into buckets of an hour.
+func tally(t testing.TB, s *Store, name string, q Query) (tallied, Result) {
+	t.Helper()
+	text, err := s.OpenText(name)
+	require.NoError(t, err)
+	defer text.Close()
+	sum := NewTally(planStart, time.Hour, 24)
+	res, err := text.Tally(t.Context(), q, sum)
+	require.NoError(t, err)
+	return sum.plain(), res
+}
+
+// What has a summary is not read to be counted, but for what stands at the
+// borders of the time.
+func TestTallyReadsLittle(t *testing.T) {
+	t.Parallel()
+	s, lines := needles(t) // 4 MiB of 10 lines a second
+	hour := int64(36_000)
+	for name, c := range map[string]struct {
+		q     Query
+		lines int64
+		read  int64
+	}{
+		"all":        {Query{}, int64(lines), 0},
+		"minutes":    {Query{Since: planStart.Add(10 * time.Minute), Until: planStart.Add(20 * time.Minute)}, hour / 6, 0},
+		"an instant": {Query{Until: planStart.Add(10*time.Minute + 150*time.Millisecond)}, hour/6 + 2, 2 * frameText},
+		"a level":    {Query{Level: LevelError}, 1, 0},
+		"a host":     {Query{Hosts: []string{"WEB1"}}, 10_000, 0},
+		"a program":  {Query{Programs: []string{"celery"}}, int64(lines), 0},
+		"another":    {Query{Programs: []string{"uwsgi"}}, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			want, res := tally(t, s, "worker.log", c.q)
+			require.Equal(t, c.lines, want.Lines)
+			require.Greater(t, res.Scanned, int64(4<<20))
+			s.summarize(t.Context())
+			got, res := tally(t, s, "worker.log", c.q)
+			require.Equal(t, want, got)
+			require.LessOrEqual(t, res.Scanned, c.read)
+			s.dropSummary(summaryPath("worker.log", 0))
+		})
+	}
+	path := filepath.Join(s.cfg.StateDir, summaryPath("worker.log", 0))
+	s.summarize(t.Context())
+	sum := s.summaryOf("worker.log", s.parts.all()["worker.log"][0])
+	require.EqualValues(t, lines, sum.lines)
+	// One of an older dalogd is made anew.
+	b, err := os.ReadFile(path)
+	require.NoError(t, err)
+	b[8] = 1
+	require.NoError(t, os.WriteFile(path, b, 0o600))
+	s.summaries.forget(summaryPath("worker.log", 0))
+	_, res := tally(t, s, "worker.log", Query{})
+	require.Greater(t, res.Scanned, int64(4<<20))
+	s.summarize(t.Context())
+	_, res = tally(t, s, "worker.log", Query{})
+	require.Zero(t, res.Scanned)
+}
+
+// Blocks that are mapped are counted as those that are read are, also where no
+// line begins in one.
+func TestTallyOfMappedBlocks(t *testing.T) {
+	t.Parallel()
+	p := &plan{name: "worker.log"}
+	for i := range 60_000 {
+		at := planStart.Add(time.Duration(i) * 100 * time.Millisecond)
+		l := planned{host: "web1", program: "celery", at: at.UnixNano(), level: LevelInfo}
+		l.raw = at.Format("2006-01-02T15:04:05.000000-07:00") + " web1 celery: INFO: this is one line of the test"
+		if i == 59_999 {
+			l.raw += strings.Repeat("z", 5<<20)
+		}
+		p.lines = append(p.lines, l)
+	}
+	s := layOut(t, p, nil, nil, 0)
+	defer s.Close()
+	s.cfg.textStretch = 2<<20 + 12345
+	want := p.naiveTally(Query{}, nil, nil, planStart, time.Hour, 24)
+	got, res := tally(t, s, p.name, Query{})
+	require.Equal(t, want, got)
+	require.EqualValues(t, len(p.text), res.Scanned)
+	s.summarizeTexts(t.Context())
+	got, res = tally(t, s, p.name, Query{})
+	require.Equal(t, want, got)
+	require.Less(t, res.Scanned, int64(2<<20+12345))
+}
+
+// A file that others cut, rewrote or replaced is not counted by what it was.
+func TestSummaryOfOtherText(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "web.log")
+	text := func(n int, host string) []byte {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, "%s %s celery: line %d\n", planStart.Add(time.Duration(i)*time.Second).Format(time.RFC3339), host, i)
+		}
+		return []byte(b.String())
+	}
+	require.NoError(t, os.WriteFile(path, text(10_000, "web1"), 0o600))
+	s, err := Open(Config{Dir: dir, segmentSize: 1 << 20, textStretch: 50_000})
+	require.NoError(t, err)
+	defer s.Close()
+	summaries := func() int {
+		all, err := filepath.Glob(filepath.Join(dir, ".dalogd", summaryDir, "web.log.*"))
+		require.NoError(t, err)
+		return len(all)
+	}
+	is := func(host string, n int64) {
+		t.Helper()
+		got, _ := tally(t, s, "web.log", Query{})
+		require.Equal(t, map[string]int64{host + " celery": n}, got.Writers)
+	}
+	s.summarizeTexts(t.Context())
+	require.Equal(t, 8, summaries())
+	_, res := tally(t, s, "web.log", Query{})
+	require.Less(t, res.Scanned, int64(50_000))
+
+	require.NoError(t, os.WriteFile(path, text(10_000, "web2"), 0o600)) // the same file, as long as before
+	is("web2", 10_000)
+	s.summarizeTexts(t.Context())
+	is("web2", 10_000)
+	_, res = tally(t, s, "web.log", Query{})
+	require.Less(t, res.Scanned, int64(50_000))
+
+	require.NoError(t, os.WriteFile(path+".new", text(10_000, "web2"), 0o600))
+	require.NoError(t, os.Rename(path+".new", path))
+	is("web2", 10_000)
+	require.NoError(t, os.Truncate(path, 200_001))
+	got, _ := tally(t, s, "web.log", Query{})
+	require.Less(t, got.Lines, int64(10_000/2))
+	s.summarizeTexts(t.Context())
+	again, _ := tally(t, s, "web.log", Query{})
+	require.Equal(t, got, again)
+	require.LessOrEqual(t, summaries(), 4)
+	require.NoError(t, os.Remove(path))
+	s.summarizeTexts(t.Context())
+	require.Zero(t, summaries())
 }
