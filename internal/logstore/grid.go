@@ -14,8 +14,8 @@ type grid struct {
 	grain  int64 // in nanoseconds
 	length int   // of it in the file
 	crc    uint32
-	start  int    // where it begins in the grids of the file
-	data   []byte // nil where it was not read
+	start  int    // where it begins among the grids
+	data   []byte // only while the summary is made
 }
 
 // grains are those that there may be. Each is so many of the ones before it, and
@@ -169,6 +169,15 @@ func appendCells(dst []byte, cells map[cell]int64) []byte {
 		at, sorted = sorted[0].at, sorted[n:]
 	}
 	return dst
+}
+
+// cells appends the cells of g, of which data is what the file has; ok is false
+// where that is not sound.
+func (g *grid) cells(dst []counted, data []byte, writers int) (all []counted, ok bool) {
+	if crc32.Checksum(data, castagnoli) != g.crc {
+		return dst, false
+	}
+	return decodeCells(dst, data, g.grain, writers)
 }
 
 // counted is how many lines there are in a cell.
