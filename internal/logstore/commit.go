@@ -165,6 +165,7 @@ type committer struct {
 //	                             │
 //	                          pending ──▶ applier ──▶ files ◀── checkpoints
 func (s *Store) Run(ctx context.Context) error {
+	defer s.deciding.Wait()
 	defer close(s.stopped)
 	stop := context.AfterFunc(ctx, func() { s.queue.close(ErrClosed) })
 	defer stop()
@@ -201,10 +202,17 @@ func (s *Store) finish(ctx context.Context) error {
 	if err := s.syncJournal(); err != nil {
 		return err
 	}
-	if _, err := s.applyStep(true); err != nil {
-		return err
+	for {
+		if _, err := s.applyStep(true); err != nil {
+			return err
+		}
+		if s.doubts == 0 {
+			return s.checkpoint()
+		}
+		if err := s.decided(<-s.verdicts); err != nil {
+			return err
+		}
 	}
-	return s.checkpoint()
 }
 
 // background starts loop, which gets a channel that is closed when it is to
