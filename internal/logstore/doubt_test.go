@@ -497,31 +497,33 @@ func TestRotatedAfterKill(t *testing.T) {
 		for _, old := range []bool{false, true} { // the file has something that is durable
 			t.Run(fmt.Sprintf("%s/old=%v", c.name, old), func(t *testing.T) {
 				t.Parallel()
-				d := vfstest.New(vfstest.Options{})
-				o := outsider{t, d.Outside()}
-				s := twinStore(t, d, Config{})
-				done := make(chan error, 1)
-				go func() { done <- s.Run(t.Context()) }()
-				want := ""
-				add := func(text string) {
-					submit(t, s, message("celery", text))
-					want += testHeader + text + "\n"
-				}
-				add("a")
-				if old {
-					require.NoError(t, s.checkpoint())
-				}
-				add("the same")
-				add("the same")
-				d.Kill()
-				require.ErrorIs(t, <-done, vfstest.ErrCrashed)
-				_ = s.Close()
-				c.rotate(o)
-				s = twinStore(t, d, Config{})
-				stop := startStore(t, s)
-				add("b")
-				stop()
-				require.Equal(t, want, o.rotated(s))
+				synctest.Test(t, func(t *testing.T) {
+					d := vfstest.New(vfstest.Options{})
+					o := outsider{t, d.Outside()}
+					s := twinStore(t, d, Config{})
+					done := make(chan error, 1)
+					go func() { done <- s.Run(t.Context()) }()
+					want := ""
+					add := func(text string) {
+						submit(t, s, message("celery", text))
+						want += testHeader + text + "\n"
+					}
+					add("a")
+					if old {
+						require.NoError(t, s.checkpoint())
+					}
+					add("the same")
+					add("the same")
+					d.Kill()
+					require.ErrorIs(t, <-done, vfstest.ErrCrashed)
+					_ = s.Close()
+					c.rotate(o)
+					s = twinStore(t, d, Config{})
+					stop := startStore(t, s)
+					add("b")
+					stop()
+					require.Equal(t, want, o.rotated(s))
+				})
 			})
 		}
 	}
