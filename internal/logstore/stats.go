@@ -15,7 +15,7 @@ type Stats struct {
 	Created   int64 // files that came into being
 	Replaced  int64 // files found renamed or removed by somebody else
 	Shrunk    int64 // files found truncated by somebody else
-	Rescued   int64 // bytes written once more because what somebody made of a file has them not
+	Rescued   int64 // bytes written once more because somebody compressed or removed their file while they were added
 	Mended    int64 // line ends added behind a partial line that somebody left
 	Holds     int64 // times that something without room stopped the intake
 	Failures  int64 // errors that stopped the Store for good: 0 or 1
