@@ -8,6 +8,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"strings"
@@ -103,30 +104,27 @@ type copySearch struct {
 	info     vfs.Info    // of that
 	least    int64       // bytes that a copy has at least
 
-	unreadable string // a file that may be a copy, and cannot be read
+	unreadable string // a file that may be a copy, and cannot be read to its end
 }
 
 // run finds the copy that has most, and the size of its text; name is empty if there
 // is none.
-func (c *copySearch) run() (name string, text int64) {
-	c.s.eachCopy(c.name, func(x sibling, h vfs.File) {
-		if x.Inode == c.info.Inode {
-			return
-		}
+func (c *copySearch) run() (name string, text int64, err error) {
+	err = c.s.eachCopy(c.name, func(x sibling, h vfs.File) {
 		switch size, err := c.compare(h); {
 		case err == nil && size == 0 && !x.recent(c.info): // any empty file is like that
 		case err == nil && size >= c.least && (name == "" || size > text):
 			name, text = x.name, size
-		case errors.Is(err, errUnknown) && x.recent(c.info):
+		case err != nil && !errors.Is(err, errDiffers) && x.recent(c.info):
 			c.unreadable = x.name
 		}
 	})
-	return name, text
+	return name, text, err
 }
 
 // eachCopy calls fn for each file that can be a copy of the log file, once,
-// whatever is renamed meanwhile.
-func (s *Store) eachCopy(name string, fn func(x sibling, h vfs.File)) {
+// whatever is renamed meanwhile. h is nil if it cannot be opened.
+func (s *Store) eachCopy(name string, fn func(x sibling, h vfs.File)) error {
 	seen := make(map[uint64]bool)
 	const tries = 20
 	for calm, try := 0, 0; calm < 2 && try < tries; try++ {
@@ -134,15 +132,23 @@ func (s *Store) eachCopy(name string, fn func(x sibling, h vfs.File)) {
 			time.Sleep(copyLook)
 		}
 		list, err := s.copies(name)
-		fresh := err != nil
+		if err != nil {
+			return err
+		}
+		calm++
 		for _, x := range list {
 			if seen[x.Inode] {
 				continue
 			}
-			fresh = true
+			calm = 0
 			h, err := s.folder.fs.OpenFile(x.name, os.O_RDONLY, 0)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // it is looked for under another name
+			}
 			if err != nil {
-				continue // it is looked for again
+				seen[x.Inode] = true
+				fn(x, nil)
+				continue
 			}
 			if info, err := h.Stat(); err == nil && info.Inode == x.Inode {
 				seen[x.Inode] = true
@@ -151,15 +157,13 @@ func (s *Store) eachCopy(name string, fn func(x sibling, h vfs.File)) {
 			}
 			h.Close()
 		}
-		if calm++; fresh {
-			calm = 0
-		}
 	}
+	return nil
 }
 
 var (
 	errDiffers = errors.New("the file is not a copy")
-	errUnknown = errors.New("the file is compressed in an unknown way")
+	errUnknown = errors.New("the file cannot be opened, or is compressed in an unknown way")
 )
 
 // compareBlock is how much is compared at a time, and of a gzip file whose size is
@@ -168,6 +172,9 @@ const compareBlock = 64 << 10
 
 // compare gives the size of the text of a file that is the original's beginning.
 func (c *copySearch) compare(h vfs.File) (size int64, err error) {
+	if h == nil {
+		return 0, errUnknown
+	}
 	r, err := c.s.openCopy(h)
 	if err != nil {
 		return 0, err

@@ -67,9 +67,12 @@ func (s *Store) isBeingCopied(d *doubt, info vfs.Info) bool {
 // vanished decides about a file that has no name any more.
 func (s *Store) vanished(d *doubt, info vfs.Info, named bool) (kept int) {
 	search := copySearch{s: s, name: d.file.name, original: d.handle, info: info, least: d.from}
-	name, size := search.run()
+	name, size, err := search.run()
 	log := s.log.With("file", d.file.name, "bytes", d.length)
 	switch {
+	case err != nil:
+		log.Warn("log file was compressed or removed while lines were added to it, and the folder cannot be looked through: they may be missing there", "error", err)
+		return d.length
 	case name != "":
 		if kept = d.length; size < info.Size {
 			kept = linesWithin(newSection(d.handle, d.from, size), bytes.Join(d.lines, nil))
