@@ -31,12 +31,15 @@ type journal struct {
 	synced   uint64
 	unsynced time.Time // since when there are records that are not synced
 	grown    int64     // bytes since the last checkpoint
+	told     int64     // bytes since ahead got a token
 
 	// Set by recovery.
 	most  int64 // bytes by which it grows, about, before the next checkpoint
 	limit int   // bytes of a record
+	quota int64 // bytes after which the next segment may have to be made
 
 	wake    chan struct{} // gets a token when records have become durable
+	ahead   chan struct{} // gets a token when the next segment may have to be made
 	written atomic.Int64  // bytes of all records
 	numbers atomic.Uint64 // the file number to be given next; the committer gives them
 }
@@ -75,7 +78,24 @@ func (j *journal) append(typ byte, parts [][]byte) (lsn uint64, err error) {
 	}
 	j.grown += n
 	j.written.Add(n)
+	if j.told += n; j.told >= j.quota {
+		j.told = 0
+		select {
+		case j.ahead <- struct{}{}:
+		default:
+		}
+	}
 	return lsn, nil
+}
+
+// makeAhead makes the next segment, if it is time for that. Without room for it
+// whoever comes to need it says so.
+func (j *journal) makeAhead() error {
+	err := j.log.Ahead()
+	if errors.Is(err, wal.ErrFailed) {
+		return err
+	}
+	return nil
 }
 
 // sync makes all records durable that were there before, and gives the lsn of the
@@ -177,10 +197,12 @@ func (s *Store) Run(ctx context.Context) error {
 	stopKeeper := s.startKeeper()
 	stopApplier := background(s.applyLoop)
 	stopCheckpoints := background(s.checkpointLoop)
+	stopAhead := background(s.aheadLoop)
 
 	s.commitLoop(ctx)
 	stopApplier()
 	stopCheckpoints()
+	stopAhead()
 	stopKeeper()
 	err := s.failure()
 	if err == nil {
@@ -191,6 +213,22 @@ func (s *Store) Run(ctx context.Context) error {
 		return s.failure()
 	}
 	return nil
+}
+
+// aheadLoop makes segments of the write-ahead log before they are needed, until
+// stop is closed.
+func (s *Store) aheadLoop(stop <-chan struct{}) {
+	for {
+		select {
+		case <-s.journal.ahead:
+			if err := s.journal.makeAhead(); err != nil {
+				s.fail(err)
+				return
+			}
+		case <-stop:
+			return
+		}
+	}
 }
 
 // finish brings what is left to the disk, when nothing else runs any more.
