@@ -142,6 +142,7 @@ func (j *journal) due(within time.Duration) time.Time {
 // A group is what is committed together.
 type group struct {
 	batches []*batch
+	merged  []*batch // hold the pieces instead, if there are any
 	sources []advance
 	extents []groupExtent
 	pieces  []piece // by extent
@@ -159,10 +160,11 @@ type groupExtent struct {
 
 func (g *group) reset() {
 	clear(g.batches)
+	clear(g.merged)
 	clear(g.pieces)
 	clear(g.sources)
 	clear(g.extents)
-	*g = group{batches: g.batches[:0], sources: g.sources[:0], extents: g.extents[:0], pieces: g.pieces[:0]}
+	*g = group{batches: g.batches[:0], merged: g.merged[:0], sources: g.sources[:0], extents: g.extents[:0], pieces: g.pieces[:0]}
 }
 
 // committer is what the goroutine that commits owns.
@@ -346,6 +348,9 @@ func (s *Store) commit(ctx context.Context, batches []*batch) error {
 		err = s.syncJournal()
 	}
 	if err != nil {
+		for _, m := range g.merged {
+			s.dropBatch(m)
+		}
 		return err
 	}
 	s.confirm(g)
@@ -405,6 +410,7 @@ func (s *Store) gather(batches []*batch) *group {
 			start = p.end
 		}
 	}
+	s.merge(g)
 	return g
 }
 
@@ -463,6 +469,9 @@ func (g *group) launch(first, last uint64) {
 		g.flight.left.Store(int64(len(g.pieces)))
 		for _, b := range g.batches {
 			b.flight = g.flight
+		}
+		for _, m := range g.merged {
+			m.flight = g.flight
 		}
 	}
 }
