@@ -77,14 +77,15 @@ func (s *segment) look(fsys vfs.FS) error {
 	return nil
 }
 
-// findFirst finds the first record of a segment that was made ahead.
+// findFirst finds the first record of a segment that was made ahead. Its records
+// come behind those that were durable then; what is left of an earlier life does not.
 func (s *segment) findFirst(fsys vfs.FS) error {
 	open, err := s.open(fsys, s.header.store, s.number)
 	if err != nil {
 		return err
 	}
 	defer open.close()
-	off, h, err := open.search(headerSize, func(head) bool { return true })
+	off, h, err := open.search(headerSize, func(h head) bool { return h.lsn > s.header.synced })
 	switch {
 	case err == errSearch:
 		return nil
