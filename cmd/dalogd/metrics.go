@@ -160,6 +160,7 @@ var storeCounters = []struct {
 	{desc("files_created_total", "Log files created."), func(s *logstore.Stats) int64 { return s.Created }},
 	{desc("files_replaced_total", "Log files found renamed or removed by others."), func(s *logstore.Stats) int64 { return s.Replaced }},
 	{desc("files_shrunk_total", "Log files found truncated by others."), func(s *logstore.Stats) int64 { return s.Shrunk }},
+	{desc("rescued_bytes_total", "Bytes written once more because somebody compressed or removed their file while they were added to it."), func(s *logstore.Stats) int64 { return s.Rescued }},
 	{desc("lines_mended_total", "Line ends added behind partial lines of others."), func(s *logstore.Stats) int64 { return s.Mended }},
 	{desc("intake_holds_total", "Times that a full disk stopped the intake."), func(s *logstore.Stats) int64 { return s.Holds }},
 	{desc("files_rotated_total", "Log files closed as a part."), func(s *logstore.Stats) int64 { return s.Rotated }},

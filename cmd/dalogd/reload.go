@@ -45,9 +45,10 @@ type reloader struct {
 	last     cli.Reloaded
 }
 
-// reload takes the configuration over as it is now, reads the TLS files and
-// opens the log files anew. A configuration with a mistake changes nothing, and
-// the log files are opened anew all the same.
+// reload opens the log files anew, takes the configuration over as it is now and
+// reads the TLS files. The log files come first: whoever rotates them may be about
+// to compress them. A configuration with a mistake changes nothing, and the log files
+// are opened anew all the same.
 func (r *reloader) reload(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -55,15 +56,17 @@ func (r *reloader) reload(ctx context.Context) error {
 	r.service.Reloading()
 	defer r.service.Ready("running")
 	r.last = cli.Reloaded{At: time.Now()}
+	reopenErr := r.store.Reopen(ctx)
+	if reopenErr != nil {
+		r.log.Error("log files not opened anew", "err", reopenErr)
+		reopenErr = fmt.Errorf("log files not opened anew: %w", reopenErr)
+	}
 	err := r.configure()
 	if err != nil {
 		r.log.Error("configuration not reloaded, the former one stays in force", "err", err)
 		err = fmt.Errorf("configuration not reloaded, the former one stays in force: %w", err)
 	}
-	if reopenErr := r.store.Reopen(ctx); reopenErr != nil {
-		r.log.Error("log files not opened anew", "err", reopenErr)
-		err = errors.Join(err, fmt.Errorf("log files not opened anew: %w", reopenErr))
-	}
+	err = errors.Join(err, reopenErr)
 	if err != nil {
 		r.last.Error = err.Error()
 		return err

@@ -135,11 +135,23 @@ func (s *service) forward(ctx context.Context, f *flags, env cli.Environment, si
 			log.Warn("the service manager's watchdog is not served", "err", err)
 		}
 	}()
-	s.notify.Ready("running")
 	defer context.AfterFunc(ctx, s.notify.Stopping)()
-	log.Info("ready", "version", versionText(), "pid", os.Getpid(), "server", strings.Join(config.Servers, ","),
-		"protocol", config.Protocol, "hostname", config.Hostname, "files", len(config.Files), "state_dir", config.StateDir)
-	if err := s.run(ctx); err != nil {
+	first, announced := s.current(), make(chan struct{})
+	go func() {
+		defer close(announced)
+		select {
+		case <-first.Found():
+		case <-ctx.Done():
+			return
+		}
+		s.notify.Ready("running")
+		log.Info("ready", "version", versionText(), "pid", os.Getpid(), "server", strings.Join(config.Servers, ","),
+			"protocol", config.Protocol, "hostname", config.Hostname, "files", len(config.Files), "state_dir", config.StateDir)
+	}()
+	err = s.run(ctx)
+	cancel()
+	<-announced
+	if err != nil {
 		return err
 	}
 	log.Info("ended")

@@ -321,6 +321,6 @@ func TestLogFormat(t *testing.T) {
 	for line := range strings.Lines(stderr) {
 		assert.True(t, strings.HasPrefix(line, `{"time":`), line)
 	}
-	assert.Contains(t, stderr, `"msg":"ready"`)
+	assert.Contains(t, stderr, `"msg":"ended"`)
 	assert.Contains(t, stderr, "DALOGFWD_SEVRER")
 }

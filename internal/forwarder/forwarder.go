@@ -147,6 +147,9 @@ func (f *Forwarder) closeState() {
 	}
 }
 
+// Found is closed once Run has opened the files that were there.
+func (f *Forwarder) Found() <-chan struct{} { return f.tailer.Found() }
+
 // Held gives how many bytes of deleted files are not delivered: they would be lost
 // if Run ended now and the server could not be reached.
 func (f *Forwarder) Held() int64 { return f.tailer.Held() }

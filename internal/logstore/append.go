@@ -3,27 +3,34 @@ package logstore
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
 	"github.com/dalog-project/dalog/internal/vfs"
 )
 
-// errReplaced says that the open file has no name any more.
-var errReplaced = errors.New("the file was removed")
+var (
+	// errReplaced says that the open file has lost its name.
+	errReplaced = errors.New("somebody else renamed or removed the file")
+	// errInDoubt says that it lost it while it was written to: whoever made
+	// something else of the file may have done so before the bytes were there.
+	errInDoubt = fmt.Errorf("%w while lines were added to it", errReplaced)
+)
 
 // append adds the parts, which begin at own in the own stream of f, to the open
 // file, behind whatever others added. It returns how many of their bytes are in the file for
 // good: fewer than all come with the reason, and are whole lines too, so that
 // the rest can be tried again (vfs.IsFull, errReplaced) without a line lost or
-// merged with another's.
+// merged with another's. With errInDoubt the bytes are in the file, for what that
+// is worth, and its position is as it was.
 func (d *folder) append(f *logFile, parts [][]byte, own int64) (kept int, err error) {
 	before, torn, err := d.begin(f)
 	defer f.view.done(&d.writes)
 	if err != nil {
 		return 0, err
 	}
-	if before.Links == 0 {
+	if before.Links == 0 || d.lostName(f) {
 		return 0, errReplaced
 	}
 	lead := 0
@@ -43,6 +50,9 @@ func (d *folder) append(f *logFile, parts [][]byte, own int64) (kept int, err er
 		n = wholeLines(parts, n)
 	}
 	kept = max(0, n-lead)
+	if n > 0 && d.lostName(f) {
+		return kept, errInDoubt
+	}
 	if n > 0 {
 		f.end, f.unsure, f.appended = before.Size+int64(n), false, true
 		f.marking.Lock()

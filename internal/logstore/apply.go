@@ -28,6 +28,7 @@ const (
 type applier struct {
 	applying []*logFile
 	lines    [][]byte      // of the file at hand
+	doubts   int           // files in doubt
 	freed    int64         // bytes of the budget to be given back
 	unplaced bool          // a PLACE record is not known to be durable
 	round    time.Time     // when all files were last written
@@ -53,16 +54,19 @@ func (s *Store) applyLoop(stop <-chan struct{}) {
 		default:
 		}
 		held, err := s.applyStep(ending)
+		if err == nil && s.doubts > 0 {
+			err = s.hearVerdict()
+		}
 		if err != nil {
 			s.fail(err)
 			return
 		}
 		bytes := s.pending.size()
 		if ending {
-			if bytes == 0 {
+			if bytes == 0 && s.doubts == 0 {
 				return
 			}
-			if giveUp.IsZero() {
+			if giveUp.IsZero() || s.doubts > 0 {
 				giveUp = time.Now().Add(holdAtEnd)
 			} else if time.Now().After(giveUp) {
 				s.log.Error("stopped without room for all lines: those missing are in the write-ahead log and come with the next start", "bytes", bytes)
@@ -107,6 +111,8 @@ func (s *Store) awaitWork(stop <-chan struct{}, ending, held bool, due, sweep <-
 	case <-s.failing:
 	case done := <-s.reopen:
 		return s.lookAround(done)
+	case v := <-s.verdicts:
+		return s.decided(v)
 	case now := <-sweep:
 		s.batches.shrink()
 		return s.sweep(now)
@@ -193,6 +199,9 @@ func (s *Store) applyFile(f *logFile, now time.Time) error {
 		}
 		if err == nil {
 			kept, err = s.folder.append(f, lines, f.workEnd-left)
+			if errors.Is(err, errInDoubt) {
+				return s.doubt(f, kept)
+			}
 			left -= int64(kept)
 			lines = skip(lines, kept)
 			s.settle(f, kept)

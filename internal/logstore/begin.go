@@ -102,7 +102,7 @@ func (s *Store) begin(r *recovery) error {
 	if err != nil {
 		return err
 	}
-	opt := wal.Options{Store: s.id, SegmentSize: segment, Spares: int(growth / segment)}
+	opt := wal.Options{Store: s.id, SegmentSize: segment, Spares: int(2 * growth / segment)}
 	log, err := wal.Create(logs, opt, r.last+1)
 	if err != nil {
 		return errors.Join(err, logs.Close())
@@ -111,6 +111,7 @@ func (s *Store) begin(r *recovery) error {
 	j.log, j.last, j.synced = log, r.last, r.last
 	j.most = growth
 	j.limit = int(min(opt.MaxRecord(), 2*maxGroup))
+	j.quota = segment / 8
 	j.numbers.Store(r.from.next)
 	s.maxRange = min(maxGroup, j.limit)
 	s.pending.through, s.trimTo = r.last, r.last

@@ -31,12 +31,15 @@ type journal struct {
 	synced   uint64
 	unsynced time.Time // since when there are records that are not synced
 	grown    int64     // bytes since the last checkpoint
+	told     int64     // bytes since ahead got a token
 
 	// Set by recovery.
 	most  int64 // bytes by which it grows, about, before the next checkpoint
 	limit int   // bytes of a record
+	quota int64 // bytes after which the next segment may have to be made
 
 	wake    chan struct{} // gets a token when records have become durable
+	ahead   chan struct{} // gets a token when the next segment may have to be made
 	written atomic.Int64  // bytes of all records
 	numbers atomic.Uint64 // the file number to be given next; the committer gives them
 }
@@ -75,7 +78,24 @@ func (j *journal) append(typ byte, parts [][]byte) (lsn uint64, err error) {
 	}
 	j.grown += n
 	j.written.Add(n)
+	if j.told += n; j.told >= j.quota {
+		j.told = 0
+		select {
+		case j.ahead <- struct{}{}:
+		default:
+		}
+	}
 	return lsn, nil
+}
+
+// makeAhead makes the next segment, if it is time for that. Without room for it
+// whoever comes to need it says so.
+func (j *journal) makeAhead() error {
+	err := j.log.Ahead()
+	if errors.Is(err, wal.ErrFailed) {
+		return err
+	}
+	return nil
 }
 
 // sync makes all records durable that were there before, and gives the lsn of the
@@ -122,6 +142,7 @@ func (j *journal) due(within time.Duration) time.Time {
 // A group is what is committed together.
 type group struct {
 	batches []*batch
+	merged  []*batch // hold the pieces instead, if there are any
 	sources []advance
 	extents []groupExtent
 	pieces  []piece // by extent
@@ -139,10 +160,11 @@ type groupExtent struct {
 
 func (g *group) reset() {
 	clear(g.batches)
+	clear(g.merged)
 	clear(g.pieces)
 	clear(g.sources)
 	clear(g.extents)
-	*g = group{batches: g.batches[:0], sources: g.sources[:0], extents: g.extents[:0], pieces: g.pieces[:0]}
+	*g = group{batches: g.batches[:0], merged: g.merged[:0], sources: g.sources[:0], extents: g.extents[:0], pieces: g.pieces[:0]}
 }
 
 // committer is what the goroutine that commits owns.
@@ -165,6 +187,7 @@ type committer struct {
 //	                             │
 //	                          pending ──▶ applier ──▶ files ◀── checkpoints
 func (s *Store) Run(ctx context.Context) error {
+	defer s.deciding.Wait()
 	defer close(s.stopped)
 	stop := context.AfterFunc(ctx, func() { s.queue.close(ErrClosed) })
 	defer stop()
@@ -177,10 +200,12 @@ func (s *Store) Run(ctx context.Context) error {
 	stopKeeper := s.startKeeper()
 	stopApplier := background(s.applyLoop)
 	stopCheckpoints := background(s.checkpointLoop)
+	stopAhead := background(s.aheadLoop)
 
 	s.commitLoop(ctx)
 	stopApplier()
 	stopCheckpoints()
+	stopAhead()
 	stopKeeper()
 	err := s.failure()
 	if err == nil {
@@ -193,6 +218,22 @@ func (s *Store) Run(ctx context.Context) error {
 	return nil
 }
 
+// aheadLoop makes segments of the write-ahead log before they are needed, until
+// stop is closed.
+func (s *Store) aheadLoop(stop <-chan struct{}) {
+	for {
+		select {
+		case <-s.journal.ahead:
+			if err := s.journal.makeAhead(); err != nil {
+				s.fail(err)
+				return
+			}
+		case <-stop:
+			return
+		}
+	}
+}
+
 // finish brings what is left to the disk, when nothing else runs any more.
 func (s *Store) finish(ctx context.Context) error {
 	if err := s.divertRefused(ctx); err != nil {
@@ -201,10 +242,17 @@ func (s *Store) finish(ctx context.Context) error {
 	if err := s.syncJournal(); err != nil {
 		return err
 	}
-	if _, err := s.applyStep(true); err != nil {
-		return err
+	for {
+		if _, err := s.applyStep(true); err != nil {
+			return err
+		}
+		if s.doubts == 0 {
+			return s.checkpoint()
+		}
+		if err := s.decided(<-s.verdicts); err != nil {
+			return err
+		}
 	}
-	return s.checkpoint()
 }
 
 // background starts loop, which gets a channel that is closed when it is to
@@ -308,6 +356,9 @@ func (s *Store) commit(ctx context.Context, batches []*batch) error {
 		err = s.syncJournal()
 	}
 	if err != nil {
+		for _, m := range g.merged {
+			s.dropBatch(m)
+		}
 		return err
 	}
 	s.confirm(g)
@@ -367,6 +418,7 @@ func (s *Store) gather(batches []*batch) *group {
 			start = p.end
 		}
 	}
+	s.merge(g)
 	return g
 }
 
@@ -425,6 +477,9 @@ func (g *group) launch(first, last uint64) {
 		g.flight.left.Store(int64(len(g.pieces)))
 		for _, b := range g.batches {
 			b.flight = g.flight
+		}
+		for _, m := range g.merged {
+			m.flight = g.flight
 		}
 	}
 }

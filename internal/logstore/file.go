@@ -30,7 +30,7 @@ type logFile struct {
 	pend      []piece // committed and not yet taken by the applier
 	pendBytes int
 	pended    bool  // it is in pending.files
-	refused   bool  // pend cannot be written to the file
+	aside     bool  // pend is not for the applier at present: it cannot be written to the file, or that is in doubt
 	published int64 // where in the own stream pend ends
 
 	// The applier's own.
@@ -45,6 +45,7 @@ type logFile struct {
 	blocked  error         // why it cannot be opened, until retry
 	retry    time.Time
 	alarm    alarm // of its being blocked
+	inDoubt  bool  // it must not be opened before its doubt is settled; work holds what that is about
 
 	// position says where the own stream goes on. The applier alone changes it,
 	// under marking; its anchor is not kept up.

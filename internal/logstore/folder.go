@@ -22,7 +22,8 @@ import (
 
 const (
 	// checkEvery is how often the name of a file in use is compared with the
-	// open file, and retryEvery how often a refused name is tried again.
+	// open file before any is written to: append does it for each by itself.
+	// retryEvery is how often a refused name is tried again.
 	checkEvery = 100 * time.Millisecond
 	retryEvery = time.Second
 	// syncers is how many files are synced at a time: disks and journals merge
@@ -39,8 +40,9 @@ type folder struct {
 	count  *counters
 	placed func(f *logFile) // is told of every new position that no write explains
 
-	opened  *list.List // of *logFile: those that are open, the latest used first
-	maxOpen int
+	opened   *list.List // of *logFile: those that are open, the latest used first
+	detached int        // files in doubt, which are open as well
+	maxOpen  int
 
 	writes   atomic.Uint64 // to log files, all together
 	newNames atomic.Bool   // files were opened that may be new since the last sync of the folder began
@@ -84,35 +86,48 @@ func (d *folder) ready(f *logFile, now time.Time) error {
 // check closes f if its name is no longer that of the open file. Its errors,
 // as those of all that closes files, are final.
 func (d *folder) check(f *logFile, now time.Time) error {
-	info, err := d.fs.Lstat(f.name)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Inode != f.inode {
+	if d.lostName(f) {
 		return d.replaced(f)
-	}
-	if err != nil && f.alarm.due() {
-		d.log.Error("cannot look at the name of a log file: lines go on to the file that is open", "file", f.name, "error", err)
 	}
 	f.checked = now
 	return nil
 }
 
+// lostName tells whether the name of f is not that of the open file any more.
+func (d *folder) lostName(f *logFile) bool {
+	info, err := d.fs.Lstat(f.name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if f.alarm.due() {
+			d.log.Error("cannot look at the name of a log file: lines go on to the file that is open", "file", f.name, "error", err)
+		}
+		return false
+	}
+	return err != nil || info.Inode != f.inode
+}
+
 // replaced closes f, whose open file somebody renamed or removed.
 func (d *folder) replaced(f *logFile) error {
+	h, err := d.detach(f)
+	return errors.Join(err, h.Close())
+}
+
+// detach takes its open file, which somebody renamed or removed, from f. It is
+// synced, and the caller's.
+func (d *folder) detach(f *logFile) (vfs.File, error) {
 	d.count.replaced.Add(1)
 	d.log.Info("log file was renamed or removed by somebody else: a new one begins", "file", f.name)
 	size := f.end
 	if info, err := f.handle.Stat(); err == nil {
 		size = max(size, info.Size)
 	}
-	if err := d.close(f); err != nil {
-		return err
-	}
+	h, err := d.release(f)
 	f.base.Add(size)
-	return nil
+	return h, err
 }
 
 // open opens or creates f.
 func (d *folder) open(f *logFile) error {
-	for d.opened.Len() >= d.maxOpen {
+	for d.opened.Len()+d.detached >= d.maxOpen && d.opened.Len() > 0 {
 		if err := d.closeOldest(); err != nil {
 			return err
 		}
@@ -249,15 +264,21 @@ func (d *folder) closeOldest() error {
 // close syncs and closes f: a write error that is not yet known would be lost
 // with the descriptor.
 func (d *folder) close(f *logFile) error {
+	h, err := d.release(f)
+	return errors.Join(err, h.Close())
+}
+
+// release syncs f and gives its handle away.
+func (d *folder) release(f *logFile) (vfs.File, error) {
 	f.syncing.Lock()
 	defer f.syncing.Unlock()
 	err := d.syncLocked(f)
-	err = errors.Join(err, f.handle.Close())
+	h := f.handle
 	f.handle = nil
 	d.opened.Remove(f.opened)
 	f.opened = nil
 	d.count.openFiles.Store(int64(d.opened.Len()))
-	return err
+	return h, err
 }
 
 // closeAll closes every open file.

@@ -26,7 +26,9 @@ func InspectLog(w io.Writer, dir string) error {
 		return fmt.Errorf("there is no write-ahead log in %s", dir)
 	}
 	for _, seg := range segments {
-		if seg.HeaderOK {
+		if seg.HeaderOK && seg.First == 0 {
+			fmt.Fprintf(w, "%s: %d bytes, store %x, made ahead, no records yet, durable through %d\n", seg.Name, seg.Size, seg.Store, seg.Synced)
+		} else if seg.HeaderOK {
 			fmt.Fprintf(w, "%s: %d bytes, store %x, records from %d, durable through %d\n", seg.Name, seg.Size, seg.Store, seg.First, seg.Synced)
 		} else {
 			fmt.Fprintf(w, "%s: %d bytes, no readable header (version %d)\n", seg.Name, seg.Size, seg.Version)

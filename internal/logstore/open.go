@@ -77,7 +77,8 @@ func open(cfg Config, logs, state vfs.FS) (*Store, error) {
 		queue:    newQueue(),
 		pending:  pending{wake: make(chan struct{}, 1)},
 		reopen:   make(chan chan error),
-		journal:  journal{wake: make(chan struct{}, 1)},
+		verdicts: make(chan verdict),
+		journal:  journal{wake: make(chan struct{}, 1), ahead: make(chan struct{}, 1)},
 		refusals: make(chan struct{}, 1),
 		stopped:  make(chan struct{}),
 		failing:  make(chan struct{}),
@@ -107,6 +108,9 @@ func (s *Store) createStandard() error {
 	for _, r := range standardRoutes {
 		for _, name := range []string{r.errors, r.rest} {
 			f := s.router.lookup(name)
+			if f.inDoubt {
+				continue // it is opened when that is settled
+			}
 			err := s.folder.ready(f, now)
 			if err == nil {
 				continue

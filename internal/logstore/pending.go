@@ -25,7 +25,7 @@ type pending struct {
 	wake chan struct{} // gets a token when there is something to do
 
 	mu      sync.Mutex // protects all below, and logFile.pend of all files
-	files   []*logFile // those with something in pend, each once, but for refused
+	files   []*logFile // those with something in pend, each once, but for those aside
 	bytes   int        // of files
 	refused []*logFile // those that cannot be written to; their pend is for the committer
 	flights []*flight  // by lsn; of those at the front nothing is left, at times
@@ -51,7 +51,7 @@ func (p *pending) publish(g *group) {
 func (p *pending) add(f *logFile, pieces []piece, length int) {
 	f.pend = append(f.pend, pieces...)
 	f.pendBytes += length
-	if f.refused {
+	if f.aside {
 		return
 	}
 	p.bytes += length
@@ -106,14 +106,38 @@ func (p *pending) giveBack(f *logFile) {
 func (p *pending) refuse(f *logFile) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.setAside(f)
+	f.pendBytes += p.takeOut(f)
+	p.refused = append(p.refused, f)
+}
+
+// park keeps what is pending for f, and what comes, from the applier, until
+// unpark. f.work stays what it is.
+func (p *pending) park(f *logFile) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.setAside(f)
+}
+
+// unpark makes it pending again, what is left of f.work in front.
+func (p *pending) unpark(f *logFile) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	length := f.pendBytes + p.takeOut(f)
+	f.pendBytes, f.aside = 0, false
+	if length > 0 {
+		p.add(f, nil, length)
+	}
+	p.signal()
+}
+
+// setAside is called with p.mu held.
+func (p *pending) setAside(f *logFile) {
 	if f.pended {
 		p.bytes -= f.pendBytes
 		p.files = slices.DeleteFunc(p.files, func(x *logFile) bool { return x == f })
 	}
-	length := p.takeOut(f)
-	f.pendBytes += length
-	f.pended, f.refused = false, true
-	p.refused = append(p.refused, f)
+	f.pended, f.aside = false, true
 }
 
 // takeOut moves f.work in front of f.pend and gives its length; p.mu is held.
@@ -136,7 +160,7 @@ func (p *pending) takeRefused() (f *logFile, pieces []piece, length int) {
 	}
 	f, p.refused = p.refused[0], p.refused[1:]
 	pieces, length = f.pend, f.pendBytes
-	f.pend, f.pendBytes, f.refused = nil, 0, false
+	f.pend, f.pendBytes, f.aside = nil, 0, false
 	return f, pieces, length
 }
 

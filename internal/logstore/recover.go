@@ -38,6 +38,18 @@ func (e *DamageError) Unwrap() error { return e.Err }
 // recover brings everything to where the checkpoint and the write-ahead log
 // say, and begins a new log. It may be cut off anywhere and be begun again.
 func (s *Store) recover() error {
+	err := s.recoverOnce()
+	for try := 0; errors.Is(err, errReplaced) && try < 3; try++ {
+		// Somebody rotates at this very moment. Begun again, it finds what became of
+		// the file.
+		if err = s.folder.closeAll(); err == nil {
+			err = s.recoverOnce()
+		}
+	}
+	return err
+}
+
+func (s *Store) recoverOnce() error {
 	if err := s.makeState(); err != nil {
 		return fmt.Errorf("state folder: %w", err)
 	}
@@ -111,8 +123,10 @@ type recovery struct {
 	files   map[uint64]*redo
 	settled map[*logFile]bool // whose place is known without a look at the file
 	sources map[SourceKey]Position
-	copied  string // what of it is a copy; "" if nothing is
-	differs []any  // how the files are not just what it says, for the log; nil if they are
+	copied  string    // what of it is a copy; "" if nothing is
+	differs []any     // how the files are not just what it says, for the log; nil if they are
+	beside  []string  // files that may be copies of log files; nil before they were looked for
+	since   time.Time // when the oldest of them that matter were written to
 }
 
 // newStore gives the store an id of its own.
@@ -497,6 +511,9 @@ func (r *recovery) locate(f *redo) (at located, err error) {
 			return at, err
 		}
 		if name == "" {
+			if err := r.skipCopied(f); err != nil {
+				return at, err
+			}
 			if found, err := r.findContent(f, &at); found || err != nil {
 				return at, err
 			}
@@ -526,6 +543,9 @@ func (r *recovery) locate(f *redo) (at located, err error) {
 		s.log.Warn("log file was truncated or changed while dalogd was down", "file", f.name, "size", info.Size, "was", f.at.size)
 		r.doubt("a file is shorter or another one", f.name)
 		at.base += f.at.size
+	}
+	if err == nil && info.Size-from < int64(len(f.want)) { // it may have been cut
+		err = r.skipCopied(f)
 	}
 	return at, err
 }

@@ -398,6 +398,11 @@ func (e *episode) submitPlain() error {
 
 func (e *episode) commit() error {
 	e.note("commit")
+	if e.rng.IntN(3) == 0 {
+		if err := e.s.journal.makeAhead(); err != nil {
+			return err
+		}
+	}
 	for _, p := range e.plain {
 		if p.state == queued {
 			p.state = underWay

@@ -15,6 +15,7 @@ type Stats struct {
 	Created   int64 // files that came into being
 	Replaced  int64 // files found renamed or removed by somebody else
 	Shrunk    int64 // files found truncated by somebody else
+	Rescued   int64 // bytes written once more because somebody compressed or removed their file while they were added
 	Mended    int64 // line ends added behind a partial line that somebody left
 	Holds     int64 // times that something without room stopped the intake
 	Failures  int64 // errors that stopped the Store for good: 0 or 1
@@ -47,7 +48,7 @@ type counters struct {
 	groups, syncs, created, replaced, shrunk, mended      atomic.Int64
 	holds, failures, openFiles                            atomic.Int64
 	rotated, packed, evictedParts, evictedBytes           atomic.Int64
-	summaries, textSummaries                              atomic.Int64
+	summaries, textSummaries, rescued                     atomic.Int64
 }
 
 // add counts a batch that was committed.
@@ -72,7 +73,7 @@ func (s *Store) Stats() Stats {
 		Messages: c.messages.Load(), Lines: c.lines.Load(), Bytes: c.bytes.Load(),
 		Truncated: c.truncated.Load(), Overflow: c.overflow.Load(), Diverted: c.diverted.Load(),
 		Groups: c.groups.Load(), Syncs: c.syncs.Load(), Created: c.created.Load(),
-		Replaced: c.replaced.Load(), Shrunk: c.shrunk.Load(), Mended: c.mended.Load(),
+		Replaced: c.replaced.Load(), Shrunk: c.shrunk.Load(), Rescued: c.rescued.Load(), Mended: c.mended.Load(),
 		Holds: c.holds.Load(), Failures: c.failures.Load(),
 		Checkpoints: c.checkpoints.Load(), LogBytes: s.journal.written.Load(),
 		Rotated: c.rotated.Load(), Packed: c.packed.Load(), Evicted: c.evictedParts.Load(), EvictedBytes: c.evictedBytes.Load(),

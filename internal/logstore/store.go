@@ -61,9 +61,11 @@ type Store struct {
 	checkpointAlarm alarm
 
 	reopen      chan chan error
-	refusals    chan struct{} // gets a token when a file turned out to be unfit
-	stopped     chan struct{} // closed when Run has returned
-	failing     chan struct{} // closed when the Store has failed
+	verdicts    chan verdict   // on files in doubt, for the applier
+	deciding    sync.WaitGroup // the goroutines that come to them
+	refusals    chan struct{}  // gets a token when a file turned out to be unfit
+	stopped     chan struct{}  // closed when Run has returned
+	failing     chan struct{}  // closed when the Store has failed
 	failed      atomic.Pointer[error]
 	unrecovered atomic.Pointer[error] // why recovery is not done
 	journalHeld atomic.Pointer[error] // why the write-ahead log is held

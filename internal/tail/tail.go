@@ -16,6 +16,7 @@ type Tailer struct {
 	wake  chan struct{} // to the reader: something is ready
 	poke  chan struct{} // to the scanner: look now
 	ask   chan chan Status
+	found chan struct{} // Run has looked at everything once
 	ended chan struct{} // Run has returned
 	hints *hints        // nil without inotify
 
@@ -70,6 +71,7 @@ func New(cfg Config) *Tailer {
 		wake:      make(chan struct{}, 1),
 		poke:      make(chan struct{}, 1),
 		ask:       make(chan chan Status),
+		found:     make(chan struct{}),
 		ended:     make(chan struct{}),
 		places:    map[string]*place{},
 		open:      map[fileKey]*Source{},
@@ -109,6 +111,7 @@ func (t *Tailer) Run(ctx context.Context) error {
 	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	found := sync.OnceFunc(func() { close(t.found) })
 	for {
 		select {
 		case <-ctx.Done():
@@ -117,6 +120,7 @@ func (t *Tailer) Run(ctx context.Context) error {
 			t.mu.Unlock()
 			t.lookAgain()
 			t.step(time.Now())
+			found()
 			return nil
 		case answer := <-t.ask:
 			answer <- t.status()
@@ -124,10 +128,15 @@ func (t *Tailer) Run(ctx context.Context) error {
 		case <-t.poke:
 		case <-timer.C:
 		}
-		now := time.Now()
-		timer.Reset(max(time.Until(t.step(now)), time.Millisecond))
+		next := t.step(time.Now())
+		found()
+		timer.Reset(max(time.Until(next), time.Millisecond))
 	}
 }
+
+// Found is closed once Run has looked for files for the first time: those that were
+// there are open then, and lose nothing by being renamed or removed.
+func (t *Tailer) Found() <-chan struct{} { return t.found }
 
 // rouse makes the scanner look without waiting.
 func (t *Tailer) rouse() {

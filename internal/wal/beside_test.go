@@ -51,6 +51,13 @@ func TestSyncBesideAppends(t *testing.T) {
 			})
 		}
 		group.Go(func() {
+			for appended.Load() < records && !t.Failed() {
+				if err := log.Ahead(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		group.Go(func() {
 			for durable.Load() < records-50 && !t.Failed() {
 				through := durable.Load() / 2
 				if err := log.Trim(through); err != nil {

@@ -42,7 +42,7 @@ func TestCrashes(t *testing.T) {
 	t.Logf("%d episodes: %+v", *episodes, total)
 	for what, n := range map[string]int{
 		"kills": total.Kills, "losses of power": total.PowerLosses, "crashes in recovery": total.InRecovery, "torn tails": total.Torn,
-		"full disks": total.Full, "failed syncs": total.FailedSyncs, "segments used again": total.Trims,
+		"full disks": total.Full, "failed syncs": total.FailedSyncs, "segments used again": total.Trims, "segments made ahead": total.Aheads,
 	} {
 		if n < *episodes/50 {
 			t.Errorf("%s: only %d, the test has lost its teeth", what, n)
@@ -51,7 +51,7 @@ func TestCrashes(t *testing.T) {
 }
 
 type tally struct {
-	Kills, PowerLosses, InRecovery, Torn, Full, FailedSyncs, Appended, Synced, Read, Trims int
+	Kills, PowerLosses, InRecovery, Torn, Full, FailedSyncs, Appended, Synced, Read, Trims, Aheads int
 }
 
 func (t *tally) add(o tally) {
@@ -65,6 +65,7 @@ func (t *tally) add(o tally) {
 	t.Synced += o.Synced
 	t.Read += o.Read
 	t.Trims += o.Trims
+	t.Aheads += o.Aheads
 }
 
 // episode is one log and what is known about it.
@@ -139,7 +140,13 @@ func (e *episode) live() error {
 	}
 	defer log.Close()
 	for range e.rng.IntN(80) {
-		switch n := e.rng.IntN(20); {
+		switch n := e.rng.IntN(22); {
+		case n >= 20:
+			if err = log.Ahead(); vfs.IsFull(err) && !errors.Is(err, wal.ErrFailed) {
+				e.Full++
+				err = nil
+			}
+			e.Aheads++
 		case n < 11:
 			err = e.append(log)
 		case n < 15:

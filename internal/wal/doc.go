@@ -13,7 +13,7 @@
 //	OpenReader(after)  records with an LSN above that of the checkpoint
 //	...                the caller applies them and makes a new checkpoint durable
 //	Create(next)       drops what was read, starts a fresh segment
-//	Append, Sync, Trim
+//	Append, Sync, Trim, Ahead
 //
 // The end of a log is where no record can be read any more. Whether that is the
 // torn tail of the last run or damage is told by the synced LSN that every record

@@ -44,7 +44,7 @@ type header struct {
 	version uint32
 	number  uint64
 	store   [16]byte
-	first   uint64 // LSN of its first record
+	first   uint64 // LSN of its first record; 0: made ahead, that record tells
 	synced  uint64
 }
 

@@ -19,7 +19,7 @@ type SegmentInfo struct {
 	HeaderOK bool
 	Version  uint32
 	Store    [16]byte // by its header, else as that of the others
-	First    uint64   // LSN of its first record
+	First    uint64   // LSN of its first record; 0 if it was made ahead and has none
 	Synced   uint64   // highest LSN known to be durable when it was made
 }
 

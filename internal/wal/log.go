@@ -28,9 +28,13 @@ type Log struct {
 	filling [align]byte
 	parts   [][]byte
 
-	mu  sync.Mutex // protects old and pool
-	old []*writing // segments before cur, oldest first
-	pool
+	making sync.Mutex // held by who makes a segment
+
+	mu   sync.Mutex // protects old and next
+	old  []*writing // segments before cur, oldest first
+	next *writing   // made ahead; nil if there is none
+
+	pool pool
 }
 
 // writing is a segment that this log made.
@@ -52,7 +56,7 @@ func Create(fsys vfs.FS, opt Options, next uint64) (*Log, error) {
 		return nil, errors.New("create write-ahead log: records are counted from 1")
 	}
 	l := &Log{opt: opt, last: next - 1, synced: next - 1, pool: pool{fsys: fsys, opt: opt}}
-	if err := l.adopt(); err != nil {
+	if err := l.pool.adopt(); err != nil {
 		return nil, fmt.Errorf("create write-ahead log: %w", err)
 	}
 	if err := l.turn(); err != nil {
@@ -183,17 +187,71 @@ func (l *Log) closeFull(full []*writing) (err error) {
 	return err
 }
 
-// turn goes on in a fresh segment. The caller holds appending.
-func (l *Log) turn() error {
+// Ahead makes the next segment before it is needed, so that no Append has to wait
+// until that is durable. It does nothing while there is one, or the one being
+// written is not half full. An error other than [ErrFailed] has changed nothing:
+// Append tries again when it comes to that.
+func (l *Log) Ahead() error {
+	l.appending.Lock()
+	failed, synced, due := l.failed, l.synced, l.cur.end > l.opt.segmentSize()/2
+	due = failed == nil && due && l.making.TryLock()
+	l.appending.Unlock()
+	if !due {
+		return failed
+	}
+	err := l.makeNext(synced)
+	if errors.Is(err, ErrFailed) {
+		l.appending.Lock()
+		defer l.appending.Unlock()
+		l.failed = err
+	}
+	return err
+}
+
+// makeNext is called with making held, and ends that.
+func (l *Log) makeNext(synced uint64) error {
+	defer l.making.Unlock()
+	l.mu.Lock()
+	there := l.next != nil
+	l.mu.Unlock()
+	if there {
+		return nil
+	}
+	s, err := l.pool.begin(0, synced)
+	if err != nil {
+		return err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s, err := l.begin(l.last+1, l.synced)
+	l.next = s
+	return nil
+}
+
+// takeNext gives the segment that was made ahead, or makes one.
+func (l *Log) takeNext() (*writing, error) {
+	l.making.Lock()
+	defer l.making.Unlock()
+	l.mu.Lock()
+	s := l.next
+	l.next = nil
+	l.mu.Unlock()
+	if s != nil {
+		return s, nil
+	}
+	return l.pool.begin(l.last+1, l.synced)
+}
+
+// turn goes on in a fresh segment. The caller holds appending.
+func (l *Log) turn() error {
+	s, err := l.takeNext()
 	if err != nil {
 		if errors.Is(err, ErrFailed) {
 			l.failed = err
 		}
 		return err
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	full := l.cur
 	l.cur = s
 	if full == nil {
@@ -215,19 +273,28 @@ func (l *Log) turn() error {
 func (l *Log) Trim(through uint64) error {
 	l.syncing.Lock()
 	defer l.syncing.Unlock()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for len(l.old) > 0 && l.old[0].last <= through {
-		s := l.old[0]
+	for s := l.oldest(through); s != nil; s = l.oldest(through) {
 		if err := s.closeFile(); err != nil {
 			return fmt.Errorf("trim write-ahead log: %w", err)
 		}
-		if err := l.drop(segmentName(s.number), s.number); err != nil {
+		if err := l.pool.drop(segmentName(s.number), s.number); err != nil {
 			return fmt.Errorf("trim write-ahead log: %w", err)
 		}
+		l.mu.Lock()
 		l.old = l.old[1:]
+		l.mu.Unlock()
 	}
 	return nil
+}
+
+// oldest is the oldest segment, if all its records have an LSN of at most through.
+func (l *Log) oldest(through uint64) *writing {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.old) == 0 || l.old[0].last > through {
+		return nil
+	}
+	return l.old[0]
 }
 
 func (s *writing) closeFile() error {
@@ -249,9 +316,14 @@ func (l *Log) Close() error {
 	if l.failed == nil {
 		l.failed = fmt.Errorf("%w: it is closed", ErrFailed)
 	}
+	l.making.Lock()
+	defer l.making.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	err := l.cur.closeFile()
+	if l.next != nil {
+		err = errors.Join(err, l.next.closeFile())
+	}
 	for _, s := range l.old {
 		err = errors.Join(err, s.closeFile())
 	}

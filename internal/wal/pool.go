@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"sync"
 
 	"github.com/dalog-project/dalog/internal/vfs"
 )
@@ -15,8 +16,9 @@ type pool struct {
 	fsys vfs.FS
 	opt  Options
 
-	number uint64   // of the segment made last
-	spares []string // names of files of the right size
+	mu     sync.Mutex // protects what follows
+	number uint64     // of the segment made last
+	spares []string   // names of files of the right size
 }
 
 // adopt takes over what an earlier log left behind: every segment is dropped.
@@ -47,16 +49,18 @@ func (p *pool) drop(name string, number uint64) error {
 		return ignoreMissing(err)
 	}
 	spare := spareName(number)
-	if len(p.spares) >= p.opt.spares() || slices.Contains(p.spares, spare) || info.Size != p.opt.segmentSize() {
-		return ignoreMissing(p.fsys.Remove(name))
-	}
-	if name != spare {
-		if err := p.fsys.Rename(name, spare); err != nil {
-			return ignoreMissing(err)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.spares) < p.opt.spares() && !slices.Contains(p.spares, spare) && info.Size == p.opt.segmentSize() {
+		if name != spare {
+			if err := p.fsys.Rename(name, spare); err != nil {
+				return ignoreMissing(err)
+			}
 		}
+		p.spares = append(p.spares, spare)
+		return nil
 	}
-	p.spares = append(p.spares, spare)
-	return nil
+	return ignoreMissing(p.fsys.Remove(name))
 }
 
 func ignoreMissing(err error) error {
@@ -66,18 +70,21 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-// begin makes a segment for records from first on: the space is reserved, and
-// header and name are durable before the first record is written. After an error
-// other than ErrFailed it may be tried again; the number is used up, because
-// a file of that name may be left.
+// begin makes a segment for records from first on, 0 if that is not known yet:
+// the space is reserved, and header and name are durable before the first record
+// is written. After an error other than ErrFailed it may be tried again; the
+// number is used up, because a file of that name may be left. It is called by one
+// at a time.
 func (p *pool) begin(first, synced uint64) (*writing, error) {
+	p.mu.Lock()
 	p.number++
-	name := segmentName(p.number)
+	h := header{number: p.number, store: p.opt.Store, first: first, synced: synced}
+	p.mu.Unlock()
+	name := segmentName(h.number)
 	f, err := p.makeFile(name)
 	if err != nil {
 		return nil, fmt.Errorf("make segment: %w", err)
 	}
-	h := header{number: p.number, store: p.opt.Store, first: first, synced: synced}
 	if _, err := f.WriteAt(h.encode(), 0); err != nil {
 		return nil, fmt.Errorf("make segment: %w", errors.Join(err, f.Close(), p.fsys.Remove(name)))
 	}
@@ -94,6 +101,23 @@ func (p *pool) begin(first, synced uint64) (*writing, error) {
 // makeFile gives a file of the segment's size under its name, from the spares if
 // there is one.
 func (p *pool) makeFile(name string) (vfs.File, error) {
+	if f, err := p.takeSpare(name); f != nil || err != nil {
+		return f, err
+	}
+	f, err := p.fsys.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := reserve(f, p.opt.segmentSize()); err != nil {
+		return nil, errors.Join(err, f.Close(), p.fsys.Remove(name))
+	}
+	return f, nil
+}
+
+// takeSpare renames a spare; nil if there is none.
+func (p *pool) takeSpare(name string) (vfs.File, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for len(p.spares) > 0 {
 		last := len(p.spares) - 1
 		f, err := p.fsys.OpenFile(p.spares[last], os.O_RDWR, 0)
@@ -110,14 +134,7 @@ func (p *pool) makeFile(name string) (vfs.File, error) {
 		p.spares = p.spares[:last]
 		return f, nil
 	}
-	f, err := p.fsys.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := reserve(f, p.opt.segmentSize()); err != nil {
-		return nil, errors.Join(err, f.Close(), p.fsys.Remove(name))
-	}
-	return f, nil
+	return nil, nil
 }
 
 // reserve reserves the space of a segment where the file system can do that;

@@ -44,7 +44,7 @@ func OpenReader(fsys vfs.FS, opt Options, after uint64) (*Reader, error) {
 	// Of the segments that may hold the first record wanted the last one counts:
 	// what is before it was dropped, or left behind by a recovery.
 	for i, s := range segments {
-		if s.valid && s.header.first <= after+1 {
+		if s.holds(after + 1) {
 			r.at = i
 		}
 	}
@@ -72,7 +72,7 @@ func (r *Reader) start(i int) error {
 	if err != nil {
 		return err
 	}
-	r.at, r.open, r.off, r.next = i, open, headerSize, s.header.first
+	r.at, r.open, r.off, r.next = i, open, s.begin, s.header.first
 	return nil
 }
 
@@ -136,7 +136,7 @@ func (r *Reader) turn(bad badRecord) error {
 	}
 	for i := r.at + 1; i < len(r.segments); i++ {
 		s := &r.segments[i]
-		if !s.valid {
+		if !s.valid || s.header.first == 0 {
 			continue
 		}
 		if s.header.first == r.next {

@@ -16,6 +16,10 @@ type segment struct {
 	// again, under another name.
 	header          header
 	readable, valid bool
+	// begin is where the records begin: those of header.first. A segment that was
+	// made ahead has them by its first record that can be read; without one it has
+	// no first.
+	begin int64
 }
 
 // listSegments looks at all segments, in order.
@@ -66,7 +70,34 @@ func (s *segment) look(fsys vfs.FS) error {
 	}
 	s.header, s.readable = decodeHeader(b[:])
 	s.valid = s.readable && s.header.version == version && s.header.number == s.number
+	s.begin = headerSize
+	if s.valid && s.header.first == 0 {
+		return s.findFirst(fsys)
+	}
 	return nil
+}
+
+// findFirst finds the first record of a segment that was made ahead. Its records
+// come behind those that were durable then; what is left of an earlier life does not.
+func (s *segment) findFirst(fsys vfs.FS) error {
+	open, err := s.open(fsys, s.header.store, s.number)
+	if err != nil {
+		return err
+	}
+	defer open.close()
+	off, h, err := open.search(headerSize, func(h head) bool { return h.lsn > s.header.synced })
+	switch {
+	case err == errSearch:
+		return nil
+	case err == nil && off >= 0:
+		s.header.first, s.begin = h.lsn, off
+	}
+	return err
+}
+
+// holds tells whether the segment may hold records from lsn on.
+func (s *segment) holds(lsn uint64) bool {
+	return s.valid && s.header.first > 0 && s.header.first <= lsn
 }
 
 // records are the records of one open segment.

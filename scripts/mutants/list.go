@@ -12,6 +12,7 @@ var (
 	failures  = test{"./internal/logstore", "^TestFailureAtEveryCall$"}
 	memory    = test{"./internal/e2e/fault", "^TestPowerLossInMemoryMode$"}
 	relp      = test{"./internal/syslogsrv", "RELP"}
+	rotations = test{"./internal/logstore", "^TestRenamedWhileWrittenTo$|^TestCopyWithHalfOfAWrite$|^TestCompressionUnderWay$|^TestCompressedElsewhere$|^TestKilledInDoubt$|^TestRotatedAfterKill$"}
 	batches   = test{"./internal/syslogsrv", "Batches|Fenced|Zombie|Source|Stuck"}
 )
 
@@ -100,6 +101,28 @@ var mutants = []mutant{
 	{"a copied state not replayed", []edit{{"internal/logstore/recover.go",
 		"			if found, err := r.findContent(f, &at); found || err != nil {",
 		"			if found, err := r.findContent(f, &at); false && (found || err != nil) {"}}, []test{copies}},
+	// Files that somebody else renames and compresses.
+	{"no look at the name after a write", []edit{{"internal/logstore/append.go",
+		"	if n > 0 && d.lostName(f) {\n",
+		"	if false {\n"}}, []test{rotations}},
+	{"what is in doubt counted as written", []edit{{"internal/logstore/apply.go",
+		"				return s.doubt(f, kept)\n",
+		""}}, []test{rotations}},
+	{"what is in doubt written again", []edit{{"internal/logstore/decide.go",
+		"	case named:\n",
+		"	case false:\n"}}, []test{rotations}},
+	{"a copy being made not waited for", []edit{{"internal/logstore/decide.go",
+		"		if calm++; s.isBeingCopied(d, info) {\n",
+		"		if calm++; false {\n"}}, []test{rotations}},
+	{"the store goes on while a file is in doubt", []edit{{"internal/logstore/doubt.go",
+		"	s.pending.park(f)\n",
+		""}}, []test{rotations}},
+	{"copies not looked for by recovery", []edit{{"internal/logstore/copies.go",
+		"	if len(f.want) == 0 {\n",
+		"	if true {\n"}}, []test{rotations}},
+	{"another file's lines taken for those of a copy", []edit{{"internal/logstore/copies.go",
+		"	if f.at.size == 0 {\n",
+		"	if false {\n"}}, []test{model}},
 	// Delivery by dalogfwd.
 	{"anchors off at the server", []edit{{"internal/syslogsrv/dalog.go",
 		"	case b.Start > 0 && b.Before != cl.anchor:\n",

@@ -38,6 +38,7 @@ type appServer struct {
 
 	fwd    *proc.Process // nil: not running
 	output logBuffer     // of all runs
+	begun  int           // where that of the present run begins
 	hold   sync.Mutex    // held while the files must not change
 }
 
@@ -89,6 +90,7 @@ func (s *appServer) start() {
 	args = append(append(append([]string{}, s.wrap...), dalogfwdPath), append(args, s.args...)...)
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stdout, cmd.Stderr = &s.output, &s.output
+	s.begun = s.output.Len()
 	p, err := proc.Start(cmd)
 	require.NoError(s.t, err)
 	s.fwd = p
@@ -108,9 +110,10 @@ func (s *appServer) kill() {
 	s.examine()
 }
 
-// stop ends dalogfwd as a service manager does.
+// stop ends dalogfwd as a service manager does, which waits until it is there.
 func (s *appServer) stop() {
 	s.t.Helper()
+	require.Eventually(s.t, func() bool { return strings.Contains(s.output.String()[s.begun:], "msg=ready") }, patience, time.Millisecond)
 	require.NoError(s.t, s.fwd.Stop(patience))
 	require.Zero(s.t, s.fwd.Wait(), "exit code")
 	s.fwd = nil

@@ -13,8 +13,8 @@ import (
 	"github.com/dalog-project/dalog/internal/e2e/peers"
 )
 
-// logrotate rotates dalogd's files, running or stopped, with and without a word
-// to dalogd: nothing is lost, but what copytruncate says itself that it loses.
+// logrotate rotates dalogd's files, running, stopped or killed, with and without a
+// word to dalogd: nothing is lost, but what copytruncate says itself that it loses.
 func TestLogrotate(t *testing.T) {
 	t.Parallel()
 	logrotate := need(t, "logrotate")
@@ -29,6 +29,8 @@ func TestLogrotate(t *testing.T) {
 		{"nocreate", "nocreate\n" + hangup, law{}},
 		{"delayed compression", "create\ncompress\ndelaycompress\n" + hangup, law{}},
 		{"compression", "create\ncompress\n" + hangupAndWait, law{}},
+		{"compression without waiting", "create\ncompress\n" + hangup, law{}},
+		{"compression without a signal", "create\ncompress", law{}},
 		{"dates", "create\ndateext\ndateformat -%Y%m%d-%s\n" + hangup, law{}},
 		{"copytruncate", "copytruncate", law{gaps: true}},
 		{"copytruncate and compression", "copytruncate\ncompress", law{gaps: true}},
@@ -41,7 +43,7 @@ func TestLogrotate(t *testing.T) {
 			d := s.run()
 			n := 0
 			rule := law{}
-			for range repeat(t, 2, 20) {
+			for i := range repeat(t, 2, 20) {
 				n++
 				l.waitProgress(200)
 				tool.rotate(d.PID()) // at work
@@ -54,8 +56,12 @@ func TestLogrotate(t *testing.T) {
 				l.resume()
 				l.waitProgress(50)
 				l.hold()
-				d.stop()
-				tool.rotate(0) // stopped
+				if i%2 == 0 {
+					d.stop()
+				} else {
+					d.kill()
+				}
+				tool.rotate(0) // down
 				d = s.run()
 				l.resume()
 			}

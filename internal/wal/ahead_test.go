@@ -1,0 +1,119 @@
+package wal_test
+
+import (
+	"io/fs"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dalog-project/dalog/internal/vfs"
+	"github.com/dalog-project/dalog/internal/vfs/vfstest"
+	"github.com/dalog-project/dalog/internal/wal"
+)
+
+// The next segment is made once, when the present one is half full, and Append
+// then makes none.
+func TestAhead(t *testing.T) {
+	t.Parallel()
+	disk := vfstest.New(vfstest.Options{})
+	made := 0
+	log := create(t, counting{disk.FS(), &made}, small, 1)
+	require.Equal(t, 1, made)
+	require.NoError(t, log.Ahead())
+	require.Equal(t, 1, made, "the first one is empty")
+	writeLog(t, log, []int{2500})
+	require.NoError(t, log.Ahead())
+	require.NoError(t, log.Ahead())
+	require.Equal(t, 2, made)
+	writeLog(t, log, []int{2500}, 2)
+	require.Equal(t, 2, made)
+
+	disk.PowerLoss()
+	got, last, err := read(disk.FS(), small, 0)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, last)
+	require.Len(t, got, 2)
+	got, _, err = read(disk.FS(), small, 1)
+	require.NoError(t, err)
+	require.Len(t, got, 1)
+}
+
+// A segment that was made ahead and not used ends no log and proves nothing.
+func TestAheadUnused(t *testing.T) {
+	t.Parallel()
+	for _, power := range []bool{false, true} {
+		disk := vfstest.New(vfstest.Options{})
+		log := create(t, disk.FS(), small, 1)
+		writeLog(t, log, []int{1000, 1500}, 1)
+		require.NoError(t, log.Ahead())
+		if power {
+			disk.PowerLoss()
+		} else {
+			disk.Kill()
+		}
+		_, last, err := read(disk.FS(), small, 0)
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, last, uint64(1))
+		again := create(t, disk.FS(), small, last+1)
+		writeLog(t, again, []int{10}, last+1)
+		_, last, err = read(disk.FS(), small, last)
+		require.NoError(t, err)
+		require.Equal(t, peek(again)-1, last)
+	}
+}
+
+// Damage in a segment that was made ahead is told from a torn tail as in any other.
+func TestAheadDamaged(t *testing.T) {
+	t.Parallel()
+	disk := vfstest.New(vfstest.Options{})
+	log := create(t, disk.FS(), small, 1)
+	writeLog(t, log, []int{2500})
+	require.NoError(t, log.Ahead())
+	writeLog(t, log, []int{2500, 100, 100}, 2, 3, 4) // 2 to 4 are in the second one
+	require.NoError(t, log.Close())
+	img := save(t, disk.FS())
+	names := img.names(".wal")
+	require.Len(t, names, 2)
+	slices.Sort(names)
+	second := slices.Clone(img[names[1]])
+	second[100] ^= 1
+	damaged := img.with(names[1], second)
+
+	_, _, err := read(damaged.load(t), small, 0)
+	var damage *wal.CorruptionError
+	require.ErrorAs(t, err, &damage)
+	require.EqualValues(t, 2, damage.LSN)
+
+	got, last, err := read(damaged.load(t), small, 2)
+	require.NoError(t, err, "the checkpoint has the damaged record")
+	require.EqualValues(t, 4, last)
+	require.Len(t, got, 2)
+
+	fsys := damaged.load(t)
+	done, err := wal.Salvage(fsys, small, 0)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, done.First)
+	_, last, err = read(fsys, small, 0)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, last)
+
+	noHeader := slices.Clone(img[names[1]])
+	noHeader[20] ^= 1
+	_, _, err = read(img.with(names[1], noHeader).load(t), small, 0)
+	require.ErrorAs(t, err, &damage)
+}
+
+// counting counts the segments that are made.
+type counting struct {
+	vfs.FS
+	made *int
+}
+
+func (c counting) OpenFile(name string, flag int, perm fs.FileMode) (vfs.File, error) {
+	if flag&os.O_CREATE != 0 {
+		*c.made++
+	}
+	return c.FS.OpenFile(name, flag, perm)
+}
