@@ -69,7 +69,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer server.stop()
-	if err := server.waitForParts(ctx, made.parts); err != nil {
+	if err := server.waitForParts(ctx, made.parts, *plain<<20/partSize); err != nil {
 		return err
 	}
 	if *only == "histograms" {

@@ -118,12 +118,17 @@ func (s *server) counter(name string) (sum float64, err error) {
 	return sum, err
 }
 
-// waitForParts waits until all parts are compressed and have summaries.
-func (s *server) waitForParts(ctx context.Context, parts int) error {
+// waitForParts waits until all parts are compressed and have summaries, and so
+// many stretches of the plain file.
+func (s *server) waitForParts(ctx context.Context, parts, stretches int) error {
 	fmt.Printf("waiting until dalogd has compressed and summarized %d parts\n", parts)
 	for {
 		have, err := s.counter("dalogd_part_summaries")
-		if err != nil || int(have) == parts {
+		if err != nil {
+			return err
+		}
+		some, err := s.counter("dalogd_text_summaries")
+		if err != nil || int(have) == parts && int(some) >= stretches {
 			return err
 		}
 		select {
