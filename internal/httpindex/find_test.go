@@ -439,6 +439,19 @@ func TestHistogram(t *testing.T) {
 	require.Contains(t, body, `"lines":92`)
 }
 
+// Of very many names those are told apart that have the most lines.
+func TestMostFrequentNames(t *testing.T) {
+	t.Parallel()
+	counts := map[string]int64{"": 2}
+	for i := range maxCounted + 10 {
+		counts[fmt.Sprintf("web%04d", i)] = int64(i + 1)
+	}
+	most(counts)
+	require.Len(t, counts, maxCounted+1)
+	require.EqualValues(t, 2+1+2+3+4+5+6+7+8+9+10, counts[""])
+	require.EqualValues(t, maxCounted+10, counts[fmt.Sprintf("web%04d", maxCounted+9)])
+}
+
 // What one answer may have, and how much is searched for it, is the
 // configuration's.
 func TestLimitsOfOneSearch(t *testing.T) {

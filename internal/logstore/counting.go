@@ -7,8 +7,8 @@ import (
 )
 
 // Tally counts the lines that q wants into sum, which nobody else uses meanwhile.
-// What summaries of parts tell is not read; what does not depend on them. A line
-// without a time has that of the last line before it that has one. Limit, lines
+// Lines that summaries tell of are not read; the counts are the same without any.
+// A line without a time has that of the last line before it that has one. Limit, lines
 // around and events do not concern it; Hits of the Result are the lines.
 func (t *Text) Tally(ctx context.Context, q Query, sum *Tally) (Result, error) {
 	from, to, err := t.bounds(q.From, q.To)

@@ -1,8 +1,6 @@
 package logstore
 
-import (
-	"slices"
-)
+import "slices"
 
 // sumUp adds what summaries tell of the lines of section i, and appends the
 // stretches that are to be looked through for the others. ok is false where there

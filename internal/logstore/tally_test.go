@@ -388,3 +388,26 @@ func TestTallyOfOddBuckets(t *testing.T) {
 	require.Equal(t, want, got)
 	require.NotZero(t, read)
 }
+
+// Writers beyond the bound are one without names, and none of their lines is lost.
+func TestTallyOfManyWriters(t *testing.T) {
+	t.Parallel()
+	a, b := NewTally(planStart, time.Hour, 3), NewTally(planStart, time.Hour, 3)
+	for i := range maxWriters + 50 {
+		a.add(1, LevelError, fmt.Appendf(nil, "host%d", i), []byte("celery"))
+		b.add(2, LevelNone, fmt.Appendf(nil, "other%d", i), nil)
+	}
+	a.addAll(b)
+	a.addTo(0, func() *Tally { x := newTally(0, 1, 1); x.add(0, LevelInfo, []byte("new"), nil); return x }())
+	require.Len(t, a.Writers, maxWriters+1)
+	require.EqualValues(t, 2*(maxWriters+50)+1, a.Lines)
+	lines := int64(0)
+	for _, w := range a.Writers {
+		lines += w.Lines
+		if w.Host == "" {
+			require.EqualValues(t, 50+maxWriters+50+1, w.Lines)
+		}
+	}
+	require.Equal(t, a.Lines, lines)
+	require.Equal(t, map[string]int64{"0 info": 1, "1 error": maxWriters + 50, "2 none": maxWriters + 50}, a.plain().Buckets)
+}
