@@ -24,7 +24,7 @@ func TestRotatedAtOnce(t *testing.T) {
 	d := s.run()
 	n, kills := 0, 0
 	var said string
-	for i := range repeat(t, 400, 20_000) {
+	for i := range repeat(t, 200, 20_000) {
 		for p := range 2 {
 			rotateAtOnce(t, random, filepath.Join(s.dir, fmt.Sprintf("p%02d.log", p)), i)
 			n++
