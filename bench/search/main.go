@@ -29,8 +29,8 @@ var (
 	plain   = flag.Int("plain", 1024, "MiB of the file that is searched as it is")
 	history = flag.Int("history", 10*1024, "MiB of text in compressed parts")
 	rounds  = flag.Int("rounds", 5, "rounds")
+	only    = flag.String("only", "", "measure this, and nothing else: histograms or followers")
 	follow  = flag.Int("followers", 200, "clients that follow while messages are received")
-	only    = flag.Bool("only-followers", false, "measure followers, and nothing else")
 	folder  = flag.String("dir", "", "where the files are made, and kept; default: a temporary folder")
 )
 
@@ -45,8 +45,12 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	if *only {
+	switch *only {
+	case "followers":
 		return followers(ctx, *follow)
+	case "", "histograms":
+	default:
+		return fmt.Errorf("-only %s: give histograms or followers", *only)
 	}
 	dir := *folder
 	if dir == "" {
@@ -67,6 +71,9 @@ func run(ctx context.Context) error {
 	defer server.stop()
 	if err := server.waitForParts(ctx, made.parts); err != nil {
 		return err
+	}
+	if *only == "histograms" {
+		return histograms(ctx, server, made)
 	}
 	file := filepath.Join(dir, "docassemble.log")
 	parts := filepath.Join(dir, "worker.log.d", "*.log.zst")
@@ -109,6 +116,9 @@ func run(ctx context.Context) error {
 		if err := compare(ctx, c.title, c.works); err != nil {
 			return err
 		}
+	}
+	if err := histograms(ctx, server, made); err != nil {
+		return err
 	}
 	if err := server.memory(ctx); err != nil {
 		return err

@@ -49,7 +49,7 @@ func (l *startLog) String() string {
 
 func startServer(ctx context.Context, dir string) (*server, error) {
 	cmd := exec.Command(*dalogd, "--log-dir", dir, "--syslog", "127.0.0.1:0", "--http", "127.0.0.1:0", "--user", "root",
-		"--rotate-size", "0", "--rotate-every", "never", "--keep-age", "0", "--keep-bytes", "0", "--keep-free", "0")
+		"--rotate-size", "0", "--rotate-every", "never", "--keep-age", "0", "--keep-bytes", "0", "--keep-free", "0", "--search-time", "10m")
 	s := &server{log: new(startLog)}
 	cmd.Stderr = s.log
 	var err error

@@ -178,6 +178,7 @@ var storeGauges = []struct {
 	{desc("files_open", "Log files held open for writing."), func(s *logstore.Stats) int64 { return s.OpenFiles }},
 	{desc("parts", "Closed parts of log files."), func(s *logstore.Stats) int64 { return s.Parts }},
 	{desc("part_summaries", "Closed parts with a summary, by which searches pass over what has no hits."), func(s *logstore.Stats) int64 { return s.Summaries }},
+	{desc("text_summaries", "Stretches of 16 MiB of files that are not compressed whose lines are counted."), func(s *logstore.Stats) int64 { return s.TextSummaries }},
 	{desc("parts_bytes", "What closed parts have on the disk."), func(s *logstore.Stats) int64 { return s.PartBytes }},
 	{desc("uncommitted_bytes", "Bytes taken and not yet committed."), func(s *logstore.Stats) int64 { return s.Uncommitted }},
 	{desc("intake_held", "1 while a full disk stops the intake."), func(s *logstore.Stats) int64 {

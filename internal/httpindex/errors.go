@@ -167,6 +167,14 @@ func (g *errorGroups) count(e *eventReader) {
 	}
 }
 
+// count adds one to what name has; past maxCounted names all others are "".
+func count(counts map[string]int64, name []byte) {
+	if _, ok := counts[string(name)]; !ok && len(counts) >= maxCounted {
+		name = nil
+	}
+	counts[string(name)]++
+}
+
 // appendJSON writes
 //
 //	{"from":T,"to":T,"groups":[{"fingerprint":"1a2b","title":"ValueError: no such parcel","pattern":"ValueError: no such parcel","level":"error",

@@ -1,8 +1,8 @@
 package httpindex
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -19,17 +19,16 @@ var histogramNames = slices.Concat([]string{"file", "buckets"}, filterNames)
 const (
 	defaultBuckets = 60
 	maxBuckets     = 1000
-	maxCounted     = 1000 // hosts and programs that are counted apart
+	maxCounted     = 1000 // hosts and programs that are told apart
 )
 
 // A histogram counts lines by time, level, host and program.
 type histogram struct {
-	from, step time.Duration // since 1970
-	counts     [][len(logstore.LevelNames)]int64
-	hosts      map[string]int64
-	programs   map[string]int64
-	limited    logstore.Limit
-	lines      int64
+	from, to time.Time
+	start    time.Time // of the first bucket
+	step     time.Duration
+	sum      *logstore.Tally
+	limited  logstore.Limit
 }
 
 // histogram answers GET /histogram: how many lines there are in each part of a
@@ -43,11 +42,11 @@ func (h *Handler) histogram(w http.ResponseWriter, r *http.Request) int {
 			return err
 		},
 		look: func(ctx context.Context, texts []*logstore.Text, q logstore.Query, now time.Time) ([]byte, error) {
-			g, from, to, err := countLines(ctx, texts, q, int(buckets), now)
+			g, err := countLines(ctx, texts, q, int(buckets), now)
 			if err != nil {
 				return nil, err
 			}
-			return g.appendJSON(nil, from, to, q.Zone), nil
+			return g.appendJSON(nil, q.Zone), nil
 		},
 	})
 }
@@ -80,51 +79,40 @@ func span(texts []*logstore.Text, q *logstore.Query, now time.Time) (from, to ti
 	return from, to, nil
 }
 
-func countLines(ctx context.Context, texts []*logstore.Text, q logstore.Query, buckets int, now time.Time) (*histogram, time.Time, time.Time, error) {
+func countLines(ctx context.Context, texts []*logstore.Text, q logstore.Query, buckets int, now time.Time) (*histogram, error) {
 	from, to, err := span(texts, &q, now)
 	if err != nil {
-		return nil, from, to, err
+		return nil, err
 	}
 	step := niceStep(to.Sub(from) / time.Duration(buckets))
 	start := from.Truncate(step)
-	n := int(to.Sub(start)/step) + 1
-	g := &histogram{
-		from: time.Duration(start.UnixNano()), step: step, counts: make([][len(logstore.LevelNames)]int64, n),
-		hosts: make(map[string]int64), programs: make(map[string]int64),
-	}
-	lines := logstore.NewLineReader(q.Zone, now)
+	g := &histogram{from: from, to: to, start: start, step: step, sum: logstore.NewTally(start, step, int(to.Sub(start)/step)+1)}
 	for _, t := range texts {
-		at := g.from
-		res, err := t.Scan(ctx, q, func(f *logstore.Found) error {
-			c := lines.Columns(f.Raw)
-			if c.Time.Valid {
-				at = time.Duration(c.Time.Sec*1e9 + int64(c.Time.Nsec))
-			}
-			level, _ := logstore.LevelOf(c.Program, c.Text)
-			i := min(max(int((at-g.from)/g.step), 0), n-1)
-			g.counts[i][level]++
-			g.lines++
-			count(g.hosts, c.Host)
-			count(g.programs, c.Program)
-			return nil
-		})
-		if err != nil && !errors.Is(err, logstore.ErrStop) {
-			return nil, from, to, err
+		res, err := t.Tally(ctx, q, g.sum)
+		if err != nil {
+			return nil, err
 		}
 		if res.Limited != logstore.LimitNone {
 			g.limited = res.Limited
 			break
 		}
 	}
-	return g, from, to, nil
+	return g, nil
 }
 
-// count adds one to what name has; past maxCounted names all others are "".
-func count(counts map[string]int64, name []byte) {
-	if _, ok := counts[string(name)]; !ok && len(counts) >= maxCounted {
-		name = nil
+// most leaves those maxCounted that have the most lines; all others are "".
+func most(counts map[string]int64) map[string]int64 {
+	names := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
+	})
+	if len(names) > maxCounted {
+		for _, name := range names[maxCounted:] {
+			n := counts[name]
+			delete(counts, name)
+			counts[""] += n
+		}
 	}
-	counts[string(name)]++
+	return counts
 }
 
 // steps are widths of buckets that people read easily.
@@ -150,18 +138,18 @@ func niceStep(d time.Duration) time.Duration {
 //	{"from":T,"to":T,"step":60,"lines":103,"buckets":[{"time":T,"counts":{"error":3}}],"hosts":{"web1":103},"programs":{"celery":103},"limited":""}
 //
 // with the buckets that are not empty.
-func (g *histogram) appendJSON(buf []byte, from, to time.Time, zone *time.Location) []byte {
+func (g *histogram) appendJSON(buf []byte, zone *time.Location) []byte {
 	stamp := func(buf []byte, t time.Time) []byte {
 		buf = t.In(zone).AppendFormat(append(buf, '"'), time.RFC3339Nano)
 		return append(buf, '"')
 	}
-	buf = stamp(append(buf, `{"from":`...), from)
-	buf = stamp(append(buf, `,"to":`...), to)
+	buf = stamp(append(buf, `{"from":`...), g.from)
+	buf = stamp(append(buf, `,"to":`...), g.to)
 	buf = append(buf, `,"step":`...)
 	buf = strconv.AppendFloat(buf, g.step.Seconds(), 'f', -1, 64)
-	buf = fmt.Appendf(buf, `,"lines":%d,"buckets":[`, g.lines)
+	buf = fmt.Appendf(buf, `,"lines":%d,"buckets":[`, g.sum.Lines)
 	first := true
-	for i, counts := range g.counts {
+	for i, counts := range g.sum.Buckets {
 		if counts == ([len(logstore.LevelNames)]int64{}) {
 			continue
 		}
@@ -169,7 +157,7 @@ func (g *histogram) appendJSON(buf []byte, from, to time.Time, zone *time.Locati
 			buf = append(buf, ',')
 		}
 		first = false
-		buf = stamp(append(buf, "\n{\"time\":"...), time.Unix(0, int64(g.from)+int64(i)*int64(g.step)))
+		buf = stamp(append(buf, "\n{\"time\":"...), g.start.Add(time.Duration(i)*g.step))
 		buf = append(buf, `,"counts":{`...)
 		some := false
 		for l, n := range counts {
@@ -183,8 +171,13 @@ func (g *histogram) appendJSON(buf []byte, from, to time.Time, zone *time.Locati
 		}
 		buf = append(buf, "}}"...)
 	}
-	buf = appendCounts(append(buf, "\n],\"hosts\":"...), g.hosts)
-	buf = appendCounts(append(buf, `,"programs":`...), g.programs)
+	hosts, programs := make(map[string]int64), make(map[string]int64)
+	for _, w := range g.sum.Writers {
+		hosts[w.Host] += w.Lines
+		programs[w.Program] += w.Lines
+	}
+	buf = appendCounts(append(buf, "\n],\"hosts\":"...), most(hosts))
+	buf = appendCounts(append(buf, `,"programs":`...), most(programs))
 	return fmt.Appendf(buf, ",\"limited\":%q}\n", g.limited)
 }
 

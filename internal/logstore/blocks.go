@@ -26,8 +26,9 @@ type block struct {
 	buf       []byte
 	unpacking unpacking
 
-	hits  int    // lines of it that are wanted
-	spans []span // and which, unless only their number is asked for
+	hits  int         // lines of it that are wanted
+	spans []span      // and which, unless only their number is asked for
+	tally *blockTally // of them, where they are only counted
 }
 
 // span is a line in a block: from start to end, and in block.text from at on.
@@ -71,8 +72,9 @@ func (b *block) recycle() {
 type job struct {
 	section  int
 	from, to int64
-	gap      bool // there is no text
-	mapped   bool // it is better mapped than read
+	times    []period // see stretch
+	gap      bool     // there is no text
+	mapped   bool     // it is better mapped than read
 
 	b    *block
 	err  error
@@ -115,6 +117,10 @@ func (s *scan) each(ctx context.Context, next func(size int64) *job, process fun
 		}
 		if j.b != nil {
 			s.many = manyHits*j.b.wanted() > j.b.size
+			if j.b.tally != nil {
+				s.counting.pool.Put(j.b.tally)
+				j.b.tally = nil
+			}
 			j.b.recycle()
 		}
 		if err != nil {
@@ -154,7 +160,11 @@ func (p *pipeline) work(j *job) {
 		return
 	}
 	j.b = scanBlocks.Get().(*block)
-	if j.mapped && p.s.findMapped(j.section, j.from, j.to, j.b) {
+	if p.s.counting != nil {
+		j.b.tally = p.s.counting.pool.Get().(*blockTally)
+		j.b.tally.reset()
+	}
+	if j.mapped && p.s.findMapped(j) {
 		return
 	}
 	j.b.hits, j.b.spans = 0, j.b.spans[:0]
@@ -164,7 +174,7 @@ func (p *pipeline) work(j *job) {
 		return
 	}
 	if j.err = err; err == nil {
-		p.s.matcher(j.from).find(j.b.text, j.b)
+		p.s.look(j, j.b.text)
 	}
 }
 

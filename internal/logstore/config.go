@@ -68,6 +68,7 @@ type Config struct {
 
 	segmentSize int64 // of the write-ahead log; 0 is as the file system's size allows
 	searchTimes int64 // see timeStretch; 0 is the constant
+	textStretch int64 // see textStretches; 0 is the constant
 }
 
 // Durability is what a confirmed message is safe from.
@@ -111,6 +112,7 @@ func (c Config) withDefaults() Config {
 	c.MaxUncommitted = cmp.Or(c.MaxUncommitted, 64<<20)
 	c.SearchCores = cmp.Or(c.SearchCores, runtime.GOMAXPROCS(0))
 	c.SyncWithin = cmp.Or(c.SyncWithin, time.Second)
+	c.textStretch = cmp.Or(c.textStretch, textStretch)
 	c.searchTimes = cmp.Or(c.searchTimes, searchTimes)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

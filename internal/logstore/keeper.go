@@ -58,6 +58,7 @@ func (s *Store) startKeeper() (stop func()) {
 		runtime.LockOSThread()
 		lowPriority()
 		s.sweepSummaries()
+		s.summarizeTexts(ctx)
 		tick := time.NewTicker(keepEvery)
 		defer tick.Stop()
 		for {
@@ -69,6 +70,7 @@ func (s *Store) startKeeper() (stop func()) {
 					s.log.Error("closed parts of log files cannot be listed", "error", err)
 				}
 				s.sweepSummaries()
+				s.summarizeTexts(ctx)
 			case <-s.keeper.wake:
 			case <-ctx.Done():
 				return

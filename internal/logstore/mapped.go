@@ -22,11 +22,12 @@ const (
 
 var pageSize = int64(os.Getpagesize())
 
-// findMapped is read and find for a file that is no compressed part, without
+// findMapped is read and look for a file that is no compressed part, without
 // copying it: of b.text there is what is wanted. It is false where that cannot be
 // done and the block is to be read: a line is too long, or a page cannot be had,
 // because somebody has cut the file or the disk fails.
-func (s *scan) findMapped(i int, from, to int64, b *block) (done bool) {
+func (s *scan) findMapped(j *job) (done bool) {
+	i, from, to, b := j.section, j.from, j.to, j.b
 	sec := s.t.sections[i]
 	o, err := s.t.acquire(i)
 	if err != nil {
@@ -83,7 +84,7 @@ func (s *scan) findMapped(i int, from, to int64, b *block) (done bool) {
 	}
 	text := data[start:end]
 	b.offset, b.size, b.hits, b.spans = base+int64(start), len(text), 0, b.spans[:0]
-	s.matcher(from).find(text, b)
+	s.look(j, text)
 	b.keep(text)
 	return true
 }

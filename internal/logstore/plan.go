@@ -9,8 +9,12 @@ type planner struct {
 	planned bool
 }
 
-// stretch is a range of offsets within a section.
-type stretch struct{ from, to int64 }
+// stretch is a range of offsets within a section. Where lines are counted, those of
+// these times are; nil = of all.
+type stretch struct {
+	from, to int64
+	times    []period
+}
 
 // forward makes the next block of about size bytes; nil where there is none.
 func (p *planner) forward(size int64) *job {
@@ -25,13 +29,13 @@ func (p *planner) forward(size int64) *job {
 			p.at = j.to
 			return j
 		}
-		p.enter(i, stretch{p.at, min(sec.end, p.s.to)})
+		p.enter(i, stretch{from: p.at, to: min(sec.end, p.s.to)})
 		if len(p.left) == 0 {
 			p.at = sec.end
 			continue
 		}
 		x := &p.left[0]
-		j := &job{section: i, from: x.from}
+		j := &job{section: i, from: x.from, times: x.times}
 		if next := sec.start + ((x.from-sec.start)/mapBlock+1)*mapBlock; p.maps(i, size) {
 			j.to, j.mapped = min(next, x.to), true
 		} else {
@@ -63,7 +67,7 @@ func (p *planner) backward(size int64) *job {
 			return j
 		}
 		sec := p.s.t.sections[i]
-		p.enter(i, stretch{max(sec.start, p.s.from), p.at})
+		p.enter(i, stretch{from: max(sec.start, p.s.from), to: p.at})
 		if len(p.left) == 0 {
 			p.at = sec.start
 			continue
@@ -91,7 +95,7 @@ func (p *planner) backward(size int64) *job {
 // maps tells whether blocks of section i are better mapped than read: once a
 // scan has got going, and as long as it hands little over.
 func (p *planner) maps(i int, size int64) bool {
-	return size == scanBlock && !p.s.many && !p.s.t.sections[i].part.packed && p.s.filter.picks()
+	return size == scanBlock && !p.s.many && !p.s.t.sections[i].part.packed && (p.s.filter.picks() || p.s.counting != nil)
 }
 
 // enter works out what of section i is to be looked through, when that is
@@ -102,6 +106,9 @@ func (p *planner) enter(i int, all stretch) {
 	}
 	p.planned, p.section = true, i
 	p.left = p.left[:0]
+	if p.s.counting != nil && p.sumUp(i, all) {
+		return
+	}
 	if part := p.s.t.sections[i].part; part.packed && p.s.filter.selective() {
 		p.left = p.s.filter.stretches(p.s.t.store, p.s.t.Name, part, all, p.left)
 		return

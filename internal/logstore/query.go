@@ -191,8 +191,10 @@ func (m *matcher) time(text []byte, start int, line []byte, at syslog.Timestamp)
 		m.at = at.Sec*1e9 + int64(at.Nsec)
 	case start == m.next:
 	default:
-		var ok bool
-		if m.at, ok = m.lastTime(text[:start]); !ok {
+		// Lines before next need no second look.
+		if at, ok := m.lastTime(text[max(m.next, 0):start]); ok {
+			m.at = at
+		} else if m.next < 0 {
 			m.at = m.before()
 		}
 	}

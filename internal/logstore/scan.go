@@ -93,7 +93,8 @@ type scan struct {
 	q        Query
 	filter   *filter
 	from, to int64
-	many     bool // of the last block a good deal was wanted
+	many     bool      // of the last block a good deal was wanted
+	counting *counting // nil where lines are handed over
 	result   Result
 }
 
@@ -223,21 +224,35 @@ func isEvicted(err error) bool {
 	return errors.As(err, &e)
 }
 
-// carryBack is how far back the time of a line is looked for that has none.
-const carryBack = 64 << 10
+const (
+	// carryBack is how far back the time of a line is looked for that has none, and
+	// carryFar where that is once for many.
+	carryBack = 64 << 10
+	carryFar  = 64 << 20
+)
+
+// look finds what is wanted in the block of j, of which text is all.
+func (s *scan) look(j *job, text []byte) {
+	if s.counting != nil {
+		s.filter.matcher().tally(text, j)
+		return
+	}
+	s.matcher(j.from).find(text, j.b)
+}
 
 // matcher makes one for the block that begins at off.
 func (s *scan) matcher(off int64) *matcher {
 	m := s.filter.matcher()
-	m.before = func() int64 { return s.timeBefore(m, off) }
+	m.before = func() int64 { return s.timeBefore(m, off, carryBack) }
 	return m
 }
 
-// timeBefore is the time of the last line before off that has one, or minTime.
-func (s *scan) timeBefore(m *matcher, off int64) int64 {
+// timeBefore is the time of the last line that has one and begins within reach
+// before off, or minTime.
+func (s *scan) timeBefore(m *matcher, off, reach int64) int64 {
 	var b block
 	size := int64(4 << 10)
-	for stop := off - carryBack; off > stop; {
+	for stop := off - reach; off > stop; {
 		i := s.t.find(off - 1)
 		if i == len(s.t.sections) || off-1 < s.t.sections[i].start {
 			break
@@ -249,7 +264,7 @@ func (s *scan) timeBefore(m *matcher, off int64) int64 {
 		if at, ok := m.lastTime(b.text); ok {
 			return at
 		}
-		off, size = low, 4*size
+		off, size = low, min(4*size, 2*scanBlock)
 	}
 	return minTime
 }

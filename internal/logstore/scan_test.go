@@ -73,7 +73,7 @@ func layOut(t testing.TB, p *plan, cuts []int, packed func(i int) bool, evicted 
 		require.NoError(t, os.MkdirAll(filepath.Join(dir, p.name+".d"), 0o755))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, partPath(p.name, evicted, plainSuffix)), nil, 0o600))
 	}
-	s, err := Open(Config{Dir: dir, segmentSize: 1 << 20, searchTimes: 50_000})
+	s, err := Open(Config{Dir: dir, segmentSize: 1 << 20, searchTimes: 50_000, textStretch: 100_000})
 	require.NoError(t, err)
 	for name, parts := range s.parts.all() {
 		for _, part := range parts {

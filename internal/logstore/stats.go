@@ -35,7 +35,10 @@ type Stats struct {
 	Parts       int64 // closed parts
 	PartBytes   int64 // what they have on the disk
 	Summaries   int64 // parts that have a summary, at the last look
-	Held        bool  // something without room stops the intake
+	// TextSummaries are of stretches of files that are not compressed, at the last
+	// look.
+	TextSummaries int64
+	Held          bool // something without room stops the intake
 }
 
 // counters are the live values of Stats.
@@ -45,7 +48,7 @@ type counters struct {
 	groups, syncs, created, replaced, shrunk, mended      atomic.Int64
 	holds, failures, openFiles                            atomic.Int64
 	rotated, packed, evictedParts, evictedBytes           atomic.Int64
-	summaries, rescued                                    atomic.Int64
+	summaries, textSummaries, rescued                     atomic.Int64
 }
 
 // add counts a batch that was committed.
@@ -74,7 +77,7 @@ func (s *Store) Stats() Stats {
 		Holds: c.holds.Load(), Failures: c.failures.Load(),
 		Checkpoints: c.checkpoints.Load(), LogBytes: s.journal.written.Load(),
 		Rotated: c.rotated.Load(), Packed: c.packed.Load(), Evicted: c.evictedParts.Load(), EvictedBytes: c.evictedBytes.Load(),
-		Parts: parts, PartBytes: partBytes, Summaries: c.summaries.Load(),
+		Parts: parts, PartBytes: partBytes, Summaries: c.summaries.Load(), TextSummaries: c.textSummaries.Load(),
 		Files: int64(s.router.count()), OpenFiles: c.openFiles.Load(),
 		Uncommitted: used, Held: s.unrecovered.Load() != nil || s.journalHeld.Load() != nil || s.filesHeld.Load() != nil,
 	}

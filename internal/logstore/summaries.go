@@ -1,33 +1,32 @@
 package logstore
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"sync"
-
-	"github.com/dalog-project/dalog/internal/vfs"
 )
 
 const (
 	// summaryDir is below the state's folder. A summary is called NAME.OFFSET.sum.
 	summaryDir    = "summaries"
 	summarySuffix = ".sum"
-	// maxSummaryFrames bounds the memory for summaries: about 60 bytes a frame.
-	maxSummaryFrames = 400_000
+	// maxSummaryMemory bounds the memory for summaries, in bytes: about 64 for a frame.
+	maxSummaryMemory = 24 << 20
+	// maxUnsummarized bounds for how many parts it is known that they have none.
+	maxUnsummarized = 400_000
 	// maxFilterBytes bounds what is read of one summary for its filters.
 	maxFilterBytes = 64 << 20
+	// maxGridBytes bounds what is read of it for a grid.
+	maxGridBytes = 64 << 20
 )
 
-// summaries are those of all parts, as far as they were needed. Filters stay on
-// the disk.
+// summaries are those of all parts, as far as they were needed. Grids and
+// filters stay on the disk.
 type summaries struct {
 	mu     sync.Mutex
 	heads  map[string]*summary // by path; nil for those that are not there or not sound
-	frames int
+	weight int
 }
 
 func (c *summaries) get(path string) (s *summary, known bool) {
@@ -41,14 +40,14 @@ func (c *summaries) put(path string, s *summary) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if old := c.heads[path]; old != nil {
-		c.frames -= len(old.frames)
+		c.weight -= old.weight()
 	}
-	if c.heads == nil || s != nil && c.frames+len(s.frames) > maxSummaryFrames || len(c.heads) > maxSummaryFrames {
-		c.heads, c.frames = make(map[string]*summary), 0
+	if c.heads == nil || s != nil && c.weight+s.weight() > maxSummaryMemory || len(c.heads) > maxUnsummarized {
+		c.heads, c.weight = make(map[string]*summary), 0
 	}
 	c.heads[path] = s
 	if s != nil {
-		c.frames += len(s.frames)
+		c.weight += s.weight()
 	}
 }
 
@@ -56,7 +55,7 @@ func (c *summaries) forget(path string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if old := c.heads[path]; old != nil {
-		c.frames -= len(old.frames)
+		c.weight -= old.weight()
 	}
 	delete(c.heads, path)
 }
@@ -64,7 +63,11 @@ func (c *summaries) forget(path string) {
 // summaryOf gives the summary of a compressed part, without its filters; nil
 // where there is none.
 func (s *Store) summaryOf(name string, part logPart) *summary {
-	path := summaryPath(name, part.offset)
+	return s.summaryAt(summaryPath(name, part.offset), part)
+}
+
+// summaryAt gives the summary at path, if it is one of part.
+func (s *Store) summaryAt(path string, part logPart) *summary {
 	if sum, known := s.summaries.get(path); known && (sum == nil || sum.size == part.size && sum.disk == part.disk) {
 		return sum
 	}
@@ -98,13 +101,14 @@ func (s *Store) readSummary(path string, part logPart) *summary {
 	if !ok {
 		return nil
 	}
+	sum.path = path
 	return sum
 }
 
 // filters reads the filters of a summary into buf; nil where they cannot be
 // had. They begin at 0.
-func (s *Store) filters(name string, sum *summary, buf []byte) []byte {
-	f, err := s.state.OpenFile(summaryPath(name, sum.offset), os.O_RDONLY, 0)
+func (s *Store) filters(sum *summary, buf []byte) []byte {
+	f, err := s.state.OpenFile(sum.path, os.O_RDONLY, 0)
 	if err != nil {
 		return nil
 	}
@@ -113,232 +117,36 @@ func (s *Store) filters(name string, sum *summary, buf []byte) []byte {
 	if err != nil {
 		return nil
 	}
-	var head [summaryHead]byte
-	if n, _ := f.ReadAt(head[:], 0); n < len(head) {
-		return nil
-	}
-	start, ok := summaryHeadSize(head[:])
-	length := info.Size - int64(start)
-	if !ok || length <= 0 || length > maxFilterBytes {
+	start := sum.filtersAt()
+	length := info.Size - start
+	if length <= 0 || length > maxFilterBytes {
 		return nil
 	}
 	buf = sized(buf, int(length))[:length]
-	if n, _ := f.ReadAt(buf, int64(start)); n < len(buf) {
+	if n, _ := f.ReadAt(buf, start); n < len(buf) {
 		return nil
 	}
 	return buf
 }
 
-// summarize makes the summaries that are missing. It is the keeper's.
-func (s *Store) summarize(ctx context.Context) {
-	have := int64(0)
-	defer func() { s.count.summaries.Store(have) }()
-	for name, parts := range s.parts.all() {
-		for _, part := range parts {
-			if ctx.Err() != nil {
-				return
-			}
-			if !part.packed || part.broken || s.keeper.unsummarized[part.path(name)] {
-				continue
-			}
-			if s.summaryOf(name, part) != nil {
-				have++
-				continue
-			}
-			err := s.makeSummary(ctx, name, part)
-			if err == nil {
-				have++
-				continue
-			}
-			if ctx.Err() != nil || errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
-			s.keeper.unsummarized[part.path(name)] = true
-			if !errors.Is(err, errNoSummary) && !vfs.IsFull(err) {
-				s.log.Warn("no summary can be made of a part: searches look through all of it", "part", part.path(name), "error", err)
-			}
-		}
+// cellsOf gives the cells of a grid of a summary, in dst; ok is false where they
+// cannot be had.
+func (s *Store) cellsOf(sum *summary, g *grid, dst []counted) (cells []counted, ok bool) {
+	if g.length > maxGridBytes {
+		return dst, false
 	}
-}
-
-// errNoSummary says that a part has lines so long that frames are cut inside.
-var errNoSummary = errors.New("a line of it is too long")
-
-func (s *Store) makeSummary(ctx context.Context, name string, part logPart) error {
-	snap, err := s.reopenPart(name, part)
+	f, err := s.state.OpenFile(sum.path, os.O_RDONLY, 0)
 	if err != nil {
-		return err
+		return dst, false
 	}
-	defer snap.Close()
-	u, ok := snap.text.(*unpacked)
-	if !ok {
-		return fs.ErrNotExist
+	defer f.Close()
+	buf := make([]byte, g.length)
+	if n, _ := f.ReadAt(buf, int64(sum.body+g.start)); n < len(buf) {
+		return dst, false
 	}
-	sum := newSummarizer(part.offset)
-	var x unpacking
-	for i := range len(u.frames) - 1 {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if u.frames[i+1].plain-u.frames[i].plain >= maxFrameText {
-			return errNoSummary
-		}
-		if err := u.load(&x, i); err != nil {
-			return err
-		}
-		sum.add(x.text)
-	}
-	sum.disk = part.disk
-	return s.writeSummary(name, part, &sum.summary)
+	return g.cells(dst[:0], buf, len(sum.writers))
 }
 
 func summaryPath(name string, offset int64) string {
 	return fmt.Sprintf("%s/%s.%020d%s", summaryDir, name, offset, summarySuffix)
-}
-
-// dropSummary removes a summary that is of no use any more.
-func (s *Store) dropSummary(path string) {
-	s.summaries.forget(path)
-	if err := s.state.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		s.log.Warn("a summary that is of no use any more cannot be removed", "file", path, "error", err)
-	}
-}
-
-// sweepSummaries removes those whose parts have gone.
-func (s *Store) sweepSummaries() {
-	entries, err := s.state.ReadDir(summaryDir)
-	if err != nil {
-		return // there are none
-	}
-	wanted := make(map[string]bool)
-	for name, parts := range s.parts.all() {
-		for _, part := range parts {
-			wanted[summaryPath(name, part.offset)] = true
-		}
-	}
-	for _, e := range entries {
-		if path := summaryDir + "/" + e.Name; !wanted[path] {
-			s.dropSummary(path)
-		}
-	}
-}
-
-// writeSummary writes a summary. It need not be durable: what is not whole is
-// found by its checksums.
-func (s *Store) writeSummary(name string, part logPart, sum *summary) error {
-	path, draft := summaryPath(name, part.offset), summaryPath(name, part.offset)+".tmp"
-	if err := s.state.Mkdir(summaryDir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	s.dropSummary(draft)
-	f, err := s.state.OpenFile(draft, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Append([][]byte{sum.encode()})
-	if owner := s.cfg.Owner; err == nil && owner != nil {
-		err = owner.take(f)
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = s.placeSummary(name, part, draft, path)
-	}
-	if err != nil {
-		s.dropSummary(draft)
-		return err
-	}
-	sum.filters = nil
-	s.summaries.put(path, sum)
-	return nil
-}
-
-// placeSummary gives a summary its name, if its part is still there.
-func (s *Store) placeSummary(name string, part logPart, draft, path string) error {
-	s.parts.turn.RLock()
-	defer s.parts.turn.RUnlock()
-	if l := s.parts.files[name]; l != nil {
-		if i, ok := l.find(part.offset); ok && l.parts[i].disk == part.disk {
-			return s.state.Rename(draft, path)
-		}
-	}
-	return fs.ErrNotExist
-}
-
-// stretches appends the stretches of a compressed part that can have lines which
-// the filter wants. within is the range of offsets in question.
-func (f *filter) stretches(s *Store, name string, part logPart, within stretch, dst []stretch) []stretch {
-	sum := s.summaryOf(name, part)
-	if sum == nil {
-		return append(dst, within)
-	}
-	hosts, any := f.summaryHosts(sum)
-	if !any {
-		return dst
-	}
-	var filters []byte
-	if len(f.grams) > 0 {
-		f.reading.Lock()
-		defer f.reading.Unlock()
-		filters = s.filters(name, sum, f.filters)
-		f.filters = filters
-	}
-	for i := range sum.frames {
-		x := &sum.frames[i]
-		from, to := max(part.offset+x.plain, within.from), min(part.offset+sum.end(i), within.to)
-		if from >= to || f.timed && (x.until < f.since || x.since >= f.until) {
-			continue
-		}
-		if f.Level > LevelNone && x.levels>>f.Level == 0 {
-			continue
-		}
-		if hosts != nil && !x.hasHost(hosts) {
-			continue
-		}
-		if filters != nil {
-			end := len(filters)
-			if i+1 < len(sum.frames) {
-				end = sum.frames[i+1].filter
-			}
-			if x.filter <= end && end <= len(filters) && !mayHave(filters[x.filter:end], f.grams) {
-				continue
-			}
-		}
-		if n := len(dst); n > 0 && dst[n-1].to == from {
-			dst[n-1].to = to
-		} else {
-			dst = append(dst, stretch{from, to})
-		}
-	}
-	return dst
-}
-
-// summaryHosts tells which of the summary's hosts are wanted; nil is all of
-// them. any: at least one is.
-func (f *filter) summaryHosts(sum *summary) (hosts []byte, any bool) {
-	if len(f.Hosts) == 0 || sum.hosts == nil {
-		return nil, true
-	}
-	m := matcher{filter: f}
-	hosts = make([]byte, maxSummaryHosts/8)
-	for i, h := range sum.hosts {
-		if m.matchHost([]byte(h)) {
-			hosts[i/8] |= 1 << (i % 8)
-			any = true
-		}
-	}
-	return hosts, any
-}
-
-func (x *frameSummary) hasHost(hosts []byte) bool {
-	for i, b := range hosts {
-		if x.hosts[i]&b != 0 {
-			return true
-		}
-	}
-	return false
-}
-
-// selective tells whether a summary can tell anything.
-func (f *filter) selective() bool {
-	return f.timed || f.Level > LevelNone || len(f.Hosts) > 0 || len(f.grams) > 0
 }

@@ -2,37 +2,48 @@ package logstore
 
 import (
 	"bytes"
-	"encoding/binary"
-	"hash/crc32"
 	"math"
-	"slices"
 	"time"
 )
 
 // A summary tells of each frame of a compressed part what lines it can have, so
-// that a scan passes over the others. It is derived from the part alone, and
-// nothing depends on it but speed. docs/formats/summaries.md has the picture.
+// that a scan passes over the others, and how many lines there are at which
+// times, so that they are counted without being read. There are some of stretches
+// of other files, see textSummary. It is derived from the text alone, and nothing
+// depends on it but speed. docs/formats/summaries.md has the picture.
 type summary struct {
-	offset, size, disk int64 // of the part
+	path               string // of its file; empty for one that has none yet
+	offset, size, disk int64  // of the part
+	lines              int64
 	hosts              []string
+	writers            []Writer // whose lines the grids count; Lines is not used
+	grids              []grid   // the finest first; none where they would have too many cells
 	frames             []frameSummary
+	body               int    // where the grids begin in the file
 	filters            []byte // of all frames; nil where they were not read
 }
 
 // frameSummary is what is known of one frame.
 type frameSummary struct {
 	plain        int64 // where it begins in the text of the part
-	since, until int64 // the first and the last time of its lines, in nanoseconds
+	since, until int64 // the first and the last time of its lines, in nanoseconds; minTime and maxTime = see vague
 	levels       uint16
 	hosts        [maxSummaryHosts / 8]byte // which of summary.hosts; unused where there are too many
 	filter       int                       // where its filter begins, and that of the next one ends it
 }
 
+// vague tells of a frame that the part alone does not say when each line was
+// written. Grids do not have its lines.
+func (x *frameSummary) vague() bool { return x.since == minTime }
+
 const (
-	summaryVersion  = 1
+	// summaryVersion also stands for what is counted: it goes up when LevelOf or
+	// LineReader take other things from a line than before.
+	summaryVersion  = 2
 	maxSummaryHosts = 64
-	summaryHead     = 8 + 4 + 4 + 8 + 8 + 8 + 4 + 4 + 4
+	summaryHead     = 8 + 4 + 4 + 8 + 8 + 8 + 8 + 5*4
 	summaryFrame    = 8 + 8 + 8 + 2 + maxSummaryHosts/8 + 4
+	summaryGrid     = 8 + 4 + 4
 	tooManyHosts    = math.MaxUint32
 )
 
@@ -42,21 +53,25 @@ var summaryTitle = [8]byte{'D', 'A', 'L', 'O', 'G', 'S', 'U', 'M'}
 // with a zone only: others depend on who asks.
 type summarizer struct {
 	summary
-	lines  *LineReader
-	known  map[string]int
-	last   int64 // the time of the last line; minTime = there was none
-	hashes []uint32
+	reader     *LineReader
+	unfiltered bool // no filters are made
+	known      map[string]int
+	last       int64 // the time of the last line; minTime = there was none
+	cells      *gridMaker
+	hashes     []uint32
+	distinct   distinct
 }
 
 func newSummarizer(offset int64) *summarizer {
 	return &summarizer{
-		summary: summary{offset: offset, hosts: []string{}}, lines: NewLineReader(time.UTC, time.Time{}),
-		known: make(map[string]int), last: minTime,
+		summary: summary{offset: offset, hosts: []string{}}, reader: NewLineReader(time.UTC, time.Time{}),
+		known: make(map[string]int), last: minTime, cells: newGridMaker(),
 	}
 }
 
-// add takes the next frame, which is whole lines.
-func (s *summarizer) add(text []byte) {
+// add takes the next frame, which is whole lines, and of which so many bytes
+// count for the text of the part.
+func (s *summarizer) add(text []byte, size int64) {
 	f := frameSummary{plain: s.size, since: maxTime, until: minTime, filter: len(s.filters)}
 	for rest := text; len(rest) > 0; {
 		line := rest
@@ -67,21 +82,33 @@ func (s *summarizer) add(text []byte) {
 		}
 		s.line(&f, line)
 	}
-	s.size += int64(len(text))
-	s.hashes = winnow(text, s.hashes[:0])
-	slices.Sort(s.hashes)
-	s.filters = appendFilter(s.filters, slices.Compact(s.hashes))
+	s.cells.end(!f.vague(), s.lines)
+	s.size += size
+	if !s.unfiltered {
+		s.hashes = winnow(text, s.hashes[:0])
+		s.filters = appendFilter(s.filters, s.distinct.of(s.hashes))
+	}
 	s.frames = append(s.frames, f)
 }
 
+// end gives the summary.
+func (s *summarizer) end(disk int64) *summary {
+	s.disk = disk
+	s.summary.grids = s.cells.grids()
+	s.writers = s.cells.writers
+	return &s.summary
+}
+
 func (s *summarizer) line(f *frameSummary, line []byte) {
-	c := s.lines.Columns(line)
+	c := s.reader.Columns(line)
+	s.lines++
 	switch {
-	case c.Time.Valid && isDigit(line[0]) && len(line) > 10 && line[10] == 'T' && c.Host != nil:
+	case c.Time.Valid && isDigit(line[0]) && len(line) > 10 && line[10] == 'T' && c.Host != nil && c.Time.Sec >= leastTold/1e9 && c.Time.Sec < mostTold/1e9:
 		s.last = c.Time.Sec*1e9 + int64(c.Time.Nsec)
 		f.since, f.until = min(f.since, s.last), max(f.until, s.last)
 	case c.Time.Valid || s.last == minTime:
-		// Its time depends on the zone of who asks, or on what is before the part.
+		// Its time depends on the zone of who asks, or on what is before the part, or is
+		// none.
 		f.since, f.until = minTime, maxTime
 		s.last = minTime
 	default:
@@ -89,6 +116,9 @@ func (s *summarizer) line(f *frameSummary, line []byte) {
 	}
 	l, _ := LevelOf(c.Program, c.Text)
 	f.levels |= 1 << l
+	if !f.vague() {
+		s.cells.add(s.last, l, c.Host, c.Program)
+	}
 	if s.hosts == nil {
 		return
 	}
@@ -105,94 +135,16 @@ func (s *summarizer) line(f *frameSummary, line []byte) {
 	f.hosts[i/8] |= 1 << (i % 8)
 }
 
-// encode makes the file.
-func (s *summary) encode() []byte {
-	le := binary.LittleEndian
-	buf := append(make([]byte, 0, summaryHead+len(s.frames)*summaryFrame+len(s.filters)+1024), summaryTitle[:]...)
-	buf = le.AppendUint32(buf, summaryVersion)
-	buf = le.AppendUint32(buf, 0) // the sum
-	buf = le.AppendUint64(buf, uint64(s.offset))
-	buf = le.AppendUint64(buf, uint64(s.size))
-	buf = le.AppendUint64(buf, uint64(s.disk))
-	buf = le.AppendUint32(buf, uint32(len(s.frames)))
-	hosts := uint32(tooManyHosts)
-	if s.hosts != nil {
-		hosts = uint32(len(s.hosts))
+// weight is about how much memory the summary takes.
+func (s *summary) weight() int {
+	n := 200 + 64*len(s.frames) + 48*len(s.grids) + 40*len(s.writers) + 16*len(s.hosts)
+	for _, w := range s.writers {
+		n += len(w.Host) + len(w.Program)
 	}
-	buf = le.AppendUint32(buf, hosts)
-	at := len(buf)
-	buf = le.AppendUint32(buf, 0) // bytes before the filters
 	for _, h := range s.hosts {
-		buf = le.AppendUint16(buf, uint16(len(h)))
-		buf = append(buf, h...)
+		n += len(h)
 	}
-	for _, f := range s.frames {
-		buf = le.AppendUint64(buf, uint64(f.plain))
-		buf = le.AppendUint64(buf, uint64(f.since))
-		buf = le.AppendUint64(buf, uint64(f.until))
-		buf = le.AppendUint16(buf, f.levels)
-		buf = append(buf, f.hosts[:]...)
-		buf = le.AppendUint32(buf, uint32(f.filter))
-	}
-	le.PutUint32(buf[at:], uint32(len(buf)))
-	le.PutUint32(buf[12:], summarySum(buf))
-	return append(buf, s.filters...)
-}
-
-// summarySum is the checksum of what is before the filters. Those have none: a
-// bit that is lost in them could hide a line, so each frame's filter begins with
-// its own.
-func summarySum(head []byte) uint32 {
-	return crc32.Checksum(head[16:], castagnoli)
-}
-
-// summaryHeadSize tells how much of a file is before the filters.
-func summaryHeadSize(b []byte) (int, bool) {
-	le := binary.LittleEndian
-	if len(b) < summaryHead || [8]byte(b) != summaryTitle || le.Uint32(b[8:]) != summaryVersion {
-		return 0, false
-	}
-	n := int(le.Uint32(b[summaryHead-4:]))
-	return n, n >= summaryHead && n <= 1<<28
-}
-
-// decodeSummary reads what is before the filters; ok is false where that is
-// not whole, or not for this part.
-func decodeSummary(b []byte, part logPart) (s *summary, ok bool) {
-	le := binary.LittleEndian
-	n, ok := summaryHeadSize(b)
-	if !ok || len(b) != n || le.Uint32(b[12:]) != summarySum(b) {
-		return nil, false
-	}
-	s = &summary{offset: int64(le.Uint64(b[16:])), size: int64(le.Uint64(b[24:])), disk: int64(le.Uint64(b[32:]))}
-	if s.offset != part.offset || s.size != part.size || s.disk != part.disk {
-		return nil, false
-	}
-	frames, hosts := int(le.Uint32(b[40:])), le.Uint32(b[44:])
-	rest := b[summaryHead:]
-	if hosts != tooManyHosts {
-		s.hosts = []string{}
-		for range hosts {
-			if len(rest) < 2 || len(rest) < 2+int(le.Uint16(rest)) {
-				return nil, false
-			}
-			end := 2 + int(le.Uint16(rest))
-			s.hosts = append(s.hosts, string(rest[2:end]))
-			rest = rest[end:]
-		}
-	}
-	if len(rest) != frames*summaryFrame {
-		return nil, false
-	}
-	for ; len(rest) > 0; rest = rest[summaryFrame:] {
-		f := frameSummary{
-			plain: int64(le.Uint64(rest)), since: int64(le.Uint64(rest[8:])), until: int64(le.Uint64(rest[16:])), levels: le.Uint16(rest[24:]),
-			filter: int(le.Uint32(rest[26+maxSummaryHosts/8:])),
-		}
-		copy(f.hosts[:], rest[26:])
-		s.frames = append(s.frames, f)
-	}
-	return s, true
+	return n
 }
 
 // end is where frame i ends in the text of the part.

@@ -151,12 +151,15 @@ func BenchmarkSummarize(b *testing.B) {
 	snap, err := s.OpenFile("worker.log.1")
 	require.NoError(b, err)
 	defer snap.Close()
-	text := make([]byte, frameText)
+	u := snap.text.(*unpacked)
+	text := make([]byte, u.size())
 	_, err = snap.ReadAt(text, 0)
 	require.NoError(b, err)
-	text = text[:bytes.LastIndexByte(text, '\n')+1]
-	b.SetBytes(int64(len(text)))
+	b.SetBytes(u.size())
 	for b.Loop() {
-		newSummarizer(0).add(text)
+		s := newSummarizer(0)
+		for i := range len(u.frames) - 1 {
+			s.add(text[u.frames[i].plain:u.frames[i+1].plain], u.frames[i+1].plain-u.frames[i].plain)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package logstore
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"math/bits"
 )
 
 // The filter of a frame tells which longer texts it surely does not have. Of
@@ -31,7 +32,7 @@ func winnow(text []byte, hashes []uint32) []uint32 {
 	if n < gramWindow {
 		return hashes
 	}
-	var window [gramWindow]uint32
+	var window [16]uint32 // the latest ones: a place is found without a division
 	var tail [8]byte
 	least, at := uint32(0), -1 // the least hash of the window, and which gram it is
 	for i := range n {
@@ -42,14 +43,14 @@ func winnow(text []byte, hashes []uint32) []uint32 {
 			copy(tail[:], text[i:])
 			h = gramHash(tail[:])
 		}
-		window[i%gramWindow] = h
+		window[i%len(window)] = h
 		switch {
 		case at >= 0 && h <= least:
 			least, at = h, i
 		case at < 0 && i == gramWindow-1, at >= 0 && at <= i-gramWindow:
 			least, at = h, i
 			for k := i - 1; k > i-gramWindow; k-- {
-				if x := window[k%gramWindow]; x < least {
+				if x := window[k%len(window)]; x < least {
 					least, at = x, k
 				}
 			}
@@ -61,6 +62,42 @@ func winnow(text []byte, hashes []uint32) []uint32 {
 		}
 	}
 	return hashes
+}
+
+// distinct leaves hashes out that were there before. It is a table with open
+// addressing, kept for the next time.
+type distinct struct{ table []uint32 }
+
+// of gives the hashes, each once, in the same slice.
+func (d *distinct) of(hashes []uint32) []uint32 {
+	size := 1 << bits.Len(uint(2*len(hashes)))
+	if cap(d.table) < size {
+		d.table = make([]uint32, size)
+	}
+	d.table = d.table[:size]
+	clear(d.table)
+	shift, mask := 33-bits.Len(uint(size)), size-1
+	n, zero := 0, false
+	for _, h := range hashes {
+		if h == 0 { // which stands for an empty place
+			if zero {
+				continue
+			}
+			zero = true
+		} else {
+			i := int(h*0x9E3779B1>>shift) & mask
+			for d.table[i] != 0 && d.table[i] != h {
+				i = (i + 1) & mask
+			}
+			if d.table[i] == h {
+				continue
+			}
+			d.table[i] = h
+		}
+		hashes[n] = h
+		n++
+	}
+	return hashes[:n]
 }
 
 // appendFilter appends a Bloom filter of hashes, which are distinct.
