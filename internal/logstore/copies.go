@@ -312,9 +312,10 @@ func linesWithin(r io.Reader, want []byte) (n int) {
 }
 
 // skipCopied leaves out of f.want what is in a copy that somebody made of the file
-// in which the own stream was last placed.
+// in which the own stream was last placed. Where the folder itself is a copy, or the
+// file system does not tell when files were made, there is nothing to know one by.
 func (r *recovery) skipCopied(f *redo) error {
-	if len(f.want) == 0 {
+	if len(f.want) == 0 || r.copied != "" || f.at.identity.Birth == 0 {
 		return nil
 	}
 	n, name := 0, ""
@@ -337,8 +338,14 @@ func (r *recovery) skipCopied(f *redo) error {
 	return nil
 }
 
-// countCopied is how many bytes of f.want the file x has, if it is a copy.
+// countCopied is how many bytes of f.want the file x has, if it is a copy: that
+// was made later, and begins as the file did. Logs that were renamed earlier may
+// begin alike.
 func (r *recovery) countCopied(x sibling, f *redo) int {
+	id, err := r.s.folder.fs.Identify(x.name)
+	if err != nil || id.Birth <= f.at.identity.Birth {
+		return 0
+	}
 	h, err := r.s.folder.fs.OpenFile(x.name, os.O_RDONLY, 0)
 	if err != nil {
 		return 0
@@ -350,7 +357,7 @@ func (r *recovery) countCopied(x sibling, f *redo) int {
 	}
 	defer c.Close()
 	if f.at.size == 0 {
-		return r.countFrom(x, c, f)
+		return countFrom(c, f)
 	}
 	if skipTo(c, f.at) != nil {
 		return 0
@@ -360,11 +367,7 @@ func (r *recovery) countCopied(x sibling, f *redo) int {
 
 // countFrom does the same where the file was empty: nothing but the lines themselves
 // tells a copy of it from one of the file before.
-func (r *recovery) countFrom(x sibling, c io.Reader, f *redo) int {
-	id, err := r.s.folder.fs.Identify(x.name)
-	if err != nil || id.Birth != 0 && id.Birth < f.at.identity.Birth {
-		return 0
-	}
+func countFrom(c io.Reader, f *redo) int {
 	text, err := io.ReadAll(io.LimitReader(c, int64(len(f.want))))
 	if err != nil || !bytes.HasPrefix(f.want, text) {
 		return 0

@@ -533,3 +533,43 @@ func TestRotatedAfterKill(t *testing.T) {
 		}
 	}
 }
+
+// A log that was renamed before begins as the present one does. It is no copy of
+// that: what the power took from the present one is written again.
+func TestRenamedAlike(t *testing.T) {
+	t.Parallel()
+	for _, removed := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			d := vfstest.New(vfstest.Options{})
+			o := outsider{t, d.Outside()}
+			s := twinStore(t, d, Config{})
+			done := make(chan error, 1)
+			go func() { done <- s.Run(t.Context()) }()
+			add := func() { submit(t, s, message("celery", "the same")) }
+			for range 3 {
+				add()
+			}
+			require.NoError(t, s.checkpoint())
+			o.rename("worker.log", "worker.log.1")
+			add()
+			require.NoError(t, s.checkpoint())
+			require.NoError(t, s.checkpoint())
+			for range 2 {
+				add()
+			}
+			_, err := s.journal.sync()
+			require.NoError(t, err)
+			d.PowerLoss()
+			require.Error(t, <-done)
+			_ = s.Close()
+			want := 6
+			if removed { // by whom it may concern, and with it what was durable
+				o.remove("worker.log")
+				want = 5
+			}
+			s = twinStore(t, d, Config{})
+			startStore(t, s)()
+			require.Equal(t, want, strings.Count(o.read("worker.log.1")+o.read("worker.log"), "the same"))
+		})
+	}
+}

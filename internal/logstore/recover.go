@@ -544,7 +544,7 @@ func (r *recovery) locate(f *redo) (at located, err error) {
 		r.doubt("a file is shorter or another one", f.name)
 		at.base += f.at.size
 	}
-	if err == nil && info.Size-from < int64(len(f.want)) { // it may have been cut
+	if err == nil && (from < f.at.size || f.at.size == 0 && info.Size < int64(len(f.want))) { // it was cut, or may have been
 		err = r.skipCopied(f)
 	}
 	return at, err

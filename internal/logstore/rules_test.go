@@ -89,6 +89,7 @@ func TestSetRules(t *testing.T) {
 	}
 	submit("first")
 	has("p.log", "first")
+	eventually(t, func() bool { return applied(r) }, "written, and found to be in time")
 	r.SetRules(Config{RotateSize: 1, Routes: []Route{{Program: "p", Least: 7, File: "q.log"}}})
 	submit("second")
 	require.Eventually(t, func() bool { return parts("q.log") > 0 }, 10*time.Second, time.Millisecond, "q.log is closed")
