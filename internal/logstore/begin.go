@@ -111,7 +111,7 @@ func (s *Store) begin(r *recovery) error {
 	j.log, j.last, j.synced = log, r.last, r.last
 	j.most = growth
 	j.limit = int(min(opt.MaxRecord(), 2*maxGroup))
-	j.quota = segment / 8
+	j.quota = segment / 16
 	j.numbers.Store(r.from.next)
 	s.maxRange = min(maxGroup, j.limit)
 	s.pending.through, s.trimTo = r.last, r.last

@@ -13,7 +13,7 @@ import (
 	"github.com/dalog-project/dalog/internal/wal"
 )
 
-// The next segment is made once, when the present one is half full, and Append
+// The next segment is made once, once something is in the present one, and Append
 // then makes none.
 func TestAhead(t *testing.T) {
 	t.Parallel()

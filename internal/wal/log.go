@@ -188,12 +188,12 @@ func (l *Log) closeFull(full []*writing) (err error) {
 }
 
 // Ahead makes the next segment before it is needed, so that no Append has to wait
-// until that is durable. It does nothing while there is one, or the one being
-// written is not half full. An error other than [ErrFailed] has changed nothing:
+// until that is durable. It does nothing while there is one, or hardly anything of
+// the one being written is full. An error other than [ErrFailed] has changed nothing:
 // Append tries again when it comes to that.
 func (l *Log) Ahead() error {
 	l.appending.Lock()
-	failed, synced, due := l.failed, l.synced, l.cur.end > l.opt.segmentSize()/2
+	failed, synced, due := l.failed, l.synced, l.cur.end > l.opt.segmentSize()/8
 	due = failed == nil && due && l.making.TryLock()
 	l.appending.Unlock()
 	if !due {
