@@ -6,8 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/dalog-project/dalog/internal/vfs"
@@ -22,150 +20,6 @@ const (
 	holdRetry = 250 * time.Millisecond
 	holdAtEnd = 5 * time.Second
 )
-
-// A journal is the write-ahead log with what the Store needs to write to it.
-type journal struct {
-	mu       sync.Mutex // protects all below but limit
-	log      *wal.Log   // nil until recovery is done
-	last     uint64     // lsn of the last record
-	synced   uint64
-	unsynced time.Time // since when there are records that are not synced
-	grown    int64     // bytes since the last checkpoint
-	told     int64     // bytes since ahead got a token
-
-	// Set by recovery.
-	most  int64 // bytes by which it grows, about, before the next checkpoint
-	limit int   // bytes of a record
-	quota int64 // bytes after which the next segment may have to be made
-
-	wake    chan struct{} // gets a token when records have become durable
-	ahead   chan struct{} // gets a token when the next segment may have to be made
-	written atomic.Int64  // bytes of all records
-	numbers atomic.Uint64 // the file number to be given next; the committer gives them
-}
-
-// growth is how many bytes were added since the last checkpoint.
-func (j *journal) growth() int64 {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.grown
-}
-
-// trim drops what records up to lsn through need, and counts a checkpoint made
-// when the log had grown by n bytes.
-func (j *journal) trim(through uint64, n int64) error {
-	j.mu.Lock()
-	j.grown -= n
-	j.mu.Unlock()
-	return j.log.Trim(through)
-}
-
-// append adds a record. Errors are as those of [wal.Log.Append].
-func (j *journal) append(typ byte, parts [][]byte) (lsn uint64, err error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	lsn, err = j.log.Append(typ, parts)
-	if err != nil {
-		return 0, err
-	}
-	if j.last == j.synced {
-		j.unsynced = time.Now()
-	}
-	j.last = lsn
-	n := int64(0)
-	for _, p := range parts {
-		n += int64(len(p))
-	}
-	j.grown += n
-	j.written.Add(n)
-	if j.told += n; j.told >= j.quota {
-		j.told = 0
-		select {
-		case j.ahead <- struct{}{}:
-		default:
-		}
-	}
-	return lsn, nil
-}
-
-// makeAhead makes the next segment, if it is time for that. Without room for it
-// whoever comes to need it says so.
-func (j *journal) makeAhead() error {
-	err := j.log.Ahead()
-	if errors.Is(err, wal.ErrFailed) {
-		return err
-	}
-	return nil
-}
-
-// sync makes all records durable that were there before, and gives the lsn of the
-// last one. It holds up nobody who adds others.
-func (j *journal) sync() (lsn uint64, err error) {
-	j.mu.Lock()
-	synced, log, done := j.synced, j.log, j.synced == j.last
-	j.mu.Unlock()
-	if done {
-		return synced, nil
-	}
-	began := time.Now()
-	lsn, err = log.Sync()
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if err == nil && lsn > j.synced {
-		j.synced = lsn
-		j.unsynced = began // what is left was added since
-		select {
-		case j.wake <- struct{}{}:
-		default:
-		}
-	}
-	return lsn, err
-}
-
-// safe reports whether the records up to lsn are synced.
-func (j *journal) safe(lsn uint64) bool {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return lsn <= j.synced
-}
-
-// due is when the records that are not synced have to be; zero if there are none.
-func (j *journal) due(within time.Duration) time.Time {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.last == j.synced {
-		return time.Time{}
-	}
-	return j.unsynced.Add(within)
-}
-
-// A group is what is committed together.
-type group struct {
-	batches []*batch
-	merged  []*batch // hold the pieces instead, if there are any
-	sources []advance
-	extents []groupExtent
-	pieces  []piece // by extent
-	waited  bool    // somebody waits for it to be durable
-	lsn     uint64  // of its last record
-	flight  *flight // nil where nothing goes to files
-}
-
-// groupExtent is what a group adds to one file.
-type groupExtent struct {
-	file        *logFile
-	length      int
-	first, last int // its pieces
-}
-
-func (g *group) reset() {
-	clear(g.batches)
-	clear(g.merged)
-	clear(g.pieces)
-	clear(g.sources)
-	clear(g.extents)
-	*g = group{batches: g.batches[:0], merged: g.merged[:0], sources: g.sources[:0], extents: g.extents[:0], pieces: g.pieces[:0]}
-}
 
 // committer is what the goroutine that commits owns.
 type committer struct {
@@ -216,22 +70,6 @@ func (s *Store) Run(ctx context.Context) error {
 		return s.failure()
 	}
 	return nil
-}
-
-// aheadLoop makes segments of the write-ahead log before they are needed, until
-// stop is closed.
-func (s *Store) aheadLoop(stop <-chan struct{}) {
-	for {
-		select {
-		case <-s.journal.ahead:
-			if err := s.journal.makeAhead(); err != nil {
-				s.fail(err)
-				return
-			}
-		case <-stop:
-			return
-		}
-	}
 }
 
 // finish brings what is left to the disk, when nothing else runs any more.
@@ -366,73 +204,6 @@ func (s *Store) commit(ctx context.Context, batches []*batch) error {
 	return nil
 }
 
-// gather sorts the batches' bytes by file.
-func (s *Store) gather(batches []*batch) *group {
-	c := &s.committer
-	g := new(group)
-	if n := len(c.free); n > 0 {
-		g, c.free = c.free[n-1], c.free[:n-1]
-	}
-	g.batches = append(g.batches, batches...)
-	count := 0
-	for _, b := range batches {
-		g.waited = g.waited || b.committed != nil
-		if b.sourced {
-			g.sources = append(g.sources, b.advance)
-		}
-		start := 0
-		for i := range b.parts {
-			p := &b.parts[i]
-			if p.file.diverted {
-				s.reroute(p, p.end-start)
-			}
-			f := p.file
-			if f.pieces == 0 {
-				f.extent = len(g.extents)
-				g.extents = append(g.extents, groupExtent{file: f})
-			}
-			f.pieces++
-			g.extents[f.extent].length += p.end - start
-			start = p.end
-		}
-		b.left.Store(int32(len(b.parts)))
-		count += len(b.parts)
-	}
-	at := 0
-	for i := range g.extents {
-		e := &g.extents[i]
-		e.first, e.last = at, at
-		at += e.file.pieces
-		e.file.pieces = 0
-	}
-	if cap(g.pieces) < count {
-		g.pieces = make([]piece, count)
-	}
-	g.pieces = g.pieces[:count]
-	for _, b := range batches {
-		start := 0
-		for _, p := range b.parts {
-			e := &g.extents[p.file.extent]
-			g.pieces[e.last] = piece{b.data[start:p.end], b}
-			e.last++
-			start = p.end
-		}
-	}
-	s.merge(g)
-	return g
-}
-
-// reroute makes the overflow file that of n bytes whose own file cannot be
-// written to, unless it is time to try that again.
-func (s *Store) reroute(p *part, n int) {
-	if time.Since(p.file.tried) >= retryEvery {
-		p.file.diverted = false
-		return
-	}
-	p.file = s.router.overflow
-	s.count.diverted.Add(int64(n))
-}
-
 // writeGroup adds the group's record to the write-ahead log.
 func (s *Store) writeGroup(ctx context.Context, g *group) error {
 	c := &s.committer
@@ -467,21 +238,6 @@ func (s *Store) writeGroup(ctx context.Context, g *group) error {
 	}
 	g.launch(lsn, lsn)
 	return nil
-}
-
-// launch notes which records hold the group.
-func (g *group) launch(first, last uint64) {
-	g.lsn = last
-	if len(g.pieces) > 0 {
-		g.flight = &flight{lsn: first}
-		g.flight.left.Store(int64(len(g.pieces)))
-		for _, b := range g.batches {
-			b.flight = g.flight
-		}
-		for _, m := range g.merged {
-			m.flight = g.flight
-		}
-	}
 }
 
 // writeLarge is writeGroup for a batch without a source that is too large for

@@ -573,3 +573,27 @@ func TestRenamedAlike(t *testing.T) {
 		})
 	}
 }
+
+// What somebody copied out of a log, of which nothing was known to be durable, is no
+// copy of it.
+func TestExcerpt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := vfstest.New(vfstest.Options{})
+		o := outsider{t, d.Outside()}
+		s := twinStore(t, d, Config{})
+		done := make(chan error, 1)
+		go func() { done <- s.Run(t.Context()) }()
+		submit(t, s, message("celery", "a"))
+		submit(t, s, message("celery", "b"))
+		d.Kill()
+		require.ErrorIs(t, <-done, vfstest.ErrCrashed)
+		_ = s.Close()
+		text := o.read("worker.log")
+		o.write("worker.log.excerpt", []byte("see:\n"+text))
+		o.remove("worker.log")
+		s = twinStore(t, d, Config{})
+		startStore(t, s)()
+		require.Equal(t, text, o.read("worker.log"))
+	})
+}

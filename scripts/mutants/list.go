@@ -12,7 +12,7 @@ var (
 	failures  = test{"./internal/logstore", "^TestFailureAtEveryCall$"}
 	memory    = test{"./internal/e2e/fault", "^TestPowerLossInMemoryMode$"}
 	relp      = test{"./internal/syslogsrv", "RELP"}
-	rotations = test{"./internal/logstore", "^TestRenamedWhileWrittenTo$|^TestCopyWithHalfOfAWrite$|^TestCompressionUnderWay$|^TestCompressedElsewhere$|^TestKilledInDoubt$|^TestRotatedAfterKill$"}
+	rotations = test{"./internal/logstore", "^TestRenamedWhileWrittenTo$|^TestCopyWithHalfOfAWrite$|^TestCompressionUnderWay$|^TestCompressedElsewhere$|^TestKilledInDoubt$|^TestRotatedAfterKill$|^TestRenamedAlike$|^TestExcerpt$"}
 	batches   = test{"./internal/syslogsrv", "Batches|Fenced|Zombie|Source|Stuck"}
 )
 
@@ -118,11 +118,14 @@ var mutants = []mutant{
 		"	s.pending.park(f)\n",
 		""}}, []test{rotations}},
 	{"copies not looked for by recovery", []edit{{"internal/logstore/copies.go",
-		"	if len(f.want) == 0 {\n",
-		"	if true {\n"}}, []test{rotations}},
+		"	if len(f.want) == 0 || r.copied",
+		"	if true || r.copied"}}, []test{rotations}},
+	{"a log that was renamed before taken for a copy", []edit{{"internal/logstore/copies.go",
+		"if err != nil || id.Birth <= f.at.identity.Birth {",
+		"if err != nil || id.Birth == 0 {"}}, []test{rotations}},
 	{"another file's lines taken for those of a copy", []edit{{"internal/logstore/copies.go",
 		"	if f.at.size == 0 {\n",
-		"	if false {\n"}}, []test{model}},
+		"	if false {\n"}}, []test{rotations}},
 	// Delivery by dalogfwd.
 	{"anchors off at the server", []edit{{"internal/syslogsrv/dalog.go",
 		"	case b.Start > 0 && b.Before != cl.anchor:\n",
