@@ -49,7 +49,7 @@ func (b *tab) smoke(s screen) {
 	fits("file")
 	b.search("no such parcel")
 	b.wait(`document.querySelector(".row mark")`)
-	b.wait(`Number(document.querySelector("#count").textContent) > 3`)
+	b.wait(`Number(document.querySelector("#count").textContent.replace(",", "")) > 3`)
 	b.click(".row .opener")
 	b.wait(`document.querySelector(".traceback")?.textContent.includes("no such parcel")`)
 	fits("search")
