@@ -46,8 +46,8 @@ func TestRotationMatrix(t *testing.T) {
 			conf, status := filepath.Join(t.TempDir(), "conf"), filepath.Join(t.TempDir(), "status")
 			require.NoError(t, os.WriteFile(conf, []byte(config), 0o644))
 			rotate := func() {
-				if strings.Contains(c.options, "%s") { // names by the second
-					time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
+				if strings.Contains(c.options, "%s") { // names by the second, of a clock that may be some milliseconds late
+					time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(1100 * time.Millisecond)))
 				}
 				out, err := logrotate.Command("-f", "-s", status, conf).CombinedOutput()
 				require.NoError(t, err, "%s", out)

@@ -112,8 +112,8 @@ type rotator struct {
 // rotate forces a rotation. pid is that of dalogd, 0 if it is stopped.
 func (r *rotator) rotate(pid int) {
 	r.t.Helper()
-	if strings.Contains(r.options, "%s") { // names by the second
-		time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
+	if strings.Contains(r.options, "%s") { // names by the second, of a clock that may be some milliseconds late
+		time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(1100 * time.Millisecond)))
 	}
 	options := strings.ReplaceAll(r.options, "PID", fmt.Sprint(pid))
 	if pid == 0 {
