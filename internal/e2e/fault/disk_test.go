@@ -102,6 +102,15 @@ func (d *disk) writeByPage() {
 	d.t.Fatalf("%s is not mounted", d.dir)
 }
 
+// sync brings everything to the image.
+func (d *disk) sync() {
+	d.t.Helper()
+	dir, err := os.Open(d.dir)
+	require.NoError(d.t, err)
+	defer dir.Close()
+	require.NoError(d.t, unix.Syncfs(int(dir.Fd())))
+}
+
 // unmount waits for what the kernel still does with the files of a program that
 // was killed just now.
 func (d *disk) unmount() (err error) {

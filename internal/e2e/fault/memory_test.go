@@ -137,6 +137,7 @@ func TestClonedMachine(t *testing.T) {
 		f.close()
 	}
 
+	here.sync() // it may stay mounted in namespaces that others have made meanwhile
 	require.NoError(t, here.unmount())
 	clone := image + "2"
 	out, err := exec.Command("cp", "--sparse=always", image, clone).CombinedOutput()
@@ -147,7 +148,12 @@ func TestClonedMachine(t *testing.T) {
 		t: t, addr: c.addr, state: one.state, host: "two",
 		wrap: []string{"unshare", "-m", "sh", "-c", `mount --make-rprivate / && mount --bind "$1" "$2" && shift 2 && exec "$@"`, "sh", there.dir, here.dir},
 	}
-	t.Cleanup(two.kill)
+	t.Cleanup(func() {
+		two.kill()
+		if t.Failed() {
+			t.Logf("the clone said:\n%s", two.output.String())
+		}
+	})
 	for k, f := range one.files {
 		// What follows are lines of another source, beside the first 100 of the same.
 		two.files = append(two.files, &appFile{path: f.path, program: f.program, source: 10 + k})
