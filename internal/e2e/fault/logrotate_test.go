@@ -32,8 +32,8 @@ func TestLogrotate(t *testing.T) {
 		{"compression without waiting", "create\ncompress\n" + hangup, law{}},
 		{"compression without a signal", "create\ncompress", law{}},
 		{"dates", "create\ndateext\ndateformat -%Y%m%d-%s\n" + hangup, law{}},
-		{"copytruncate", "copytruncate", law{gaps: true}},
-		{"copytruncate and compression", "copytruncate\ncompress", law{gaps: true}},
+		{"copytruncate", "copytruncate", law{gaps: true, cut: true}},
+		{"copytruncate and compression", "copytruncate\ncompress", law{gaps: true, cut: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -42,14 +42,10 @@ func TestLogrotate(t *testing.T) {
 			tool := &rotator{t: t, logrotate: logrotate, dir: s.dir, options: c.options}
 			d := s.run()
 			n := 0
-			rule := law{}
 			for i := range repeat(t, 2, 20) {
 				n++
 				l.waitProgress(200)
 				tool.rotate(d.PID()) // at work
-				if c.busy.gaps {
-					rule.gaps = true
-				}
 				l.waitProgress(200)
 				l.hold()
 				tool.rotate(d.PID()) // idle
@@ -67,7 +63,7 @@ func TestLogrotate(t *testing.T) {
 			}
 			l.hold()
 			d.stop()
-			a := l.require(s.dir, rule)
+			a := l.require(s.dir, c.busy)
 			t.Logf("rotated %d times, lines acknowledged %d: %s", 3*n, l.acked(), a)
 		})
 	}

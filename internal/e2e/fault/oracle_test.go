@@ -27,6 +27,7 @@ type law struct {
 	marks    bool // lines of plain sources may be missing, and lines of dalogd's say where
 	headless bool // the same for those before the first that is there of a source in a file
 	others   bool // lines of other sources are let pass
+	cut      bool // the last line of a copy may end half-way: it was made while that was written
 }
 
 // account is what an oracle found.
@@ -150,6 +151,9 @@ func (l *load) auditFile(dir, program string, rule law, seen [][]uint16, diverte
 		if at := bytes.IndexByte(data, 0); at >= 0 {
 			a.unreadable++
 			a.problem("%s has a NUL byte at %d", name, at)
+		}
+		if rule.cut && !strings.HasSuffix(name, ".log") {
+			data = data[:bytes.LastIndexByte(data, '\n')+1]
 		}
 		if len(data) > 0 && data[len(data)-1] != '\n' {
 			a.unreadable++
