@@ -159,14 +159,14 @@ func asNobody(t *testing.T, args ...string) (string, error) {
 		source, err := os.Open("/proc/self/exe")
 		require.NoError(t, err)
 		defer source.Close()
-		binary, err := os.CreateTemp("", "dalogd-test-*")
+		// What another test starts meanwhile must not have the file open: it could not
+		// be run then.
+		syscall.ForkLock.RLock()
+		name, err := copyProgram(source)
+		syscall.ForkLock.RUnlock()
+		t.Cleanup(func() { os.Remove(name) })
 		require.NoError(t, err)
-		t.Cleanup(func() { os.Remove(binary.Name()) })
-		_, err = io.Copy(binary, source)
-		require.NoError(t, err)
-		require.NoError(t, binary.Chmod(0o755))
-		require.NoError(t, binary.Close())
-		cmd.Path = binary.Name()
+		cmd.Path = name
 		cmd.Dir = "/"
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	}
@@ -252,4 +252,14 @@ func TestEnvironment(t *testing.T) {
 	code := run(t.Context(), nil, []string{"DALOGD_HTTP=8080"}, io.Discard, &stderr)
 	require.Equal(t, cli.ExitUsage, code)
 	require.Contains(t, stderr.String(), `"8080" is not HOST:PORT`)
+}
+
+// copyProgram makes a file that everybody can run.
+func copyProgram(source io.Reader) (name string, err error) {
+	f, err := os.CreateTemp("", "dalogd-test-*")
+	if err != nil {
+		return "", err
+	}
+	_, err = io.Copy(f, source)
+	return f.Name(), errors.Join(err, f.Chmod(0o755), f.Close())
 }
