@@ -10,16 +10,10 @@ import (
 )
 
 // Limits while a disk is full.
-const resumeWithin = 2 * time.Second // from the moment that there is room
-
-// maxMemory is in bytes. What the race detector notes down is several times the
-// program's own.
-func maxMemory() int64 {
-	if withRaceDetector {
-		return 600 << 20
-	}
-	return 200 << 20
-}
+const (
+	resumeWithin = 2 * time.Second // from the moment that there is room
+	maxMemory    = 200 << 20       // bytes
+)
 
 // While the disk of the logs or of the state is full, nothing is acknowledged
 // that is not stored; when there is room, work goes on by itself.
@@ -75,7 +69,7 @@ func TestDiskFull(t *testing.T) {
 				memory, err := p.PeakMemory()
 				require.NoError(t, err)
 				most = max(most, memory)
-				require.Less(t, memory, maxMemory(), "resident memory in round %d", i)
+				require.Less(t, memory, int64(maxMemory), "resident memory in round %d", i)
 				require.NoError(t, os.RemoveAll(d.folder("ballast")))
 			}
 			l.hold()

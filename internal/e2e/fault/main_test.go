@@ -26,9 +26,6 @@ var (
 // dalogdPath and dalogfwdPath are the programs under test, built once.
 var dalogdPath, dalogfwdPath string
 
-// withRaceDetector says that the programs are to be built with it.
-var withRaceDetector = os.Getenv("DALOG_E2E_RACE") != ""
-
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if testing.Short() {
@@ -62,7 +59,7 @@ func build(dir string) error {
 		return err
 	}
 	args := []string{"build", "-o", dir + "/"}
-	if withRaceDetector {
+	if os.Getenv("DALOG_E2E_RACE") != "" {
 		args = append(args, "-race")
 	}
 	cmd := exec.Command("go", append(args, "./cmd/dalogd", "./cmd/dalogfwd")...)
