@@ -57,7 +57,7 @@ func (s *setup) start() *daemon {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stdout, cmd.Stderr = &d.output, &d.output
 	if os.Getenv("DALOG_E2E_RACE") != "" { // the detector takes several times what the heap does
-		cmd.Env = append(os.Environ(), "GOGC=50")
+		cmd.Env = append(os.Environ(), "GOGC=50", "GOMEMLIMIT=40MiB", "GORACE=history_size=0")
 	}
 	p, err := proc.Start(cmd)
 	require.NoError(s.t, err)
