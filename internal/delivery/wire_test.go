@@ -2,10 +2,12 @@ package delivery
 
 import (
 	"bytes"
+	"encoding/hex"
 	"math/rand/v2"
 	"strings"
 	"testing"
 
+	"github.com/klauspost/compress/huff0"
 	"github.com/klauspost/compress/s2"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -50,7 +52,7 @@ func TestBatchRefused(t *testing.T) {
 		"no lines":       func(b *Batch) { b.Size, b.Body = 0, nil },
 		"many bytes":     func(b *Batch) { b.Size, b.Encoding = MaxBody+1, Zstd },
 		"long body":      func(b *Batch) { b.Body, b.Encoding = make([]byte, MaxBody+1), Zstd },
-		"encoding":       func(b *Batch) { b.Encoding = 3 },
+		"encoding":       func(b *Batch) { b.Encoding = 4 },
 		"size":           func(b *Batch) { b.Size++ },
 	} {
 		b := testBatch()
@@ -66,12 +68,23 @@ func TestBatchRefused(t *testing.T) {
 	require.ErrorContains(t, new(Batch).Parse(whole), "version 2")
 }
 
+// wordy gives lines that S2 makes less than half as large and Huffman smaller still.
+func wordy(random *rand.ChaCha8, size int) (lines []byte) {
+	var noise [10]byte
+	for len(lines) < size {
+		_, _ = random.Read(noise[:])
+		lines = append(hex.AppendEncode(lines, noise[:]), " says a word of many\n"...)
+	}
+	return lines[:size]
+}
+
 func TestBodies(t *testing.T) {
 	t.Parallel()
 	p := NewPacker()
 	noise := make([]byte, 4000)
 	random := rand.NewChaCha8([32]byte{1})
 	_, _ = random.Read(noise)
+	words := wordy(random, MaxBody)
 	for name, c := range map[string]struct {
 		lines    []byte
 		fast     bool
@@ -83,9 +96,12 @@ func TestBodies(t *testing.T) {
 		"short, fast": {[]byte("a\n"), true, Plain},
 		"noise, fast": {noise, true, Plain},
 		"lines, fast": {bytes.Repeat([]byte("the same line again\n"), MaxBody/20), true, S2},
+		"words, fast": {words[:MaxBody/2], true, S2Huffman},
+		"large block": {words, true, S2},
 	} {
 		b := testBatch()
 		prefix := []byte("before")
+		p.fast = 0
 		out, encoding := p.AppendBody(prefix, c.lines, c.fast)
 		require.Equal(t, c.encoding, encoding, name)
 		require.Equal(t, "before", string(out[:6]), name)
@@ -125,6 +141,24 @@ func TestBombs(t *testing.T) {
 	_, buf, err = got.Unpack(nil)
 	require.ErrorIs(t, err, ErrMalformed)
 	require.LessOrEqual(t, cap(buf), MaxBody)
+
+	for _, block := range [][]byte{
+		s2.Encode(nil, append(make([]byte, 8<<20), wordy(rand.NewChaCha8([32]byte{}), 1<<10)...)), // as above
+		wordy(rand.NewChaCha8([32]byte{}), 1<<10),                                                 // no block
+	} {
+		codes, _, err := huff0.Compress4X(block[max(0, len(block)-huff0.BlockSizeMax):], &huff0.Scratch{})
+		require.NoError(t, err)
+		for _, size := range []uint32{0, uint32(len(block)) - 1, uint32(len(block)), uint32(len(block)) + 1, huff0.BlockSizeMax, huff0.BlockSizeMax + 1, 1<<32 - 1} {
+			b.Body, b.Encoding = append(le.AppendUint32(nil, size), codes...), S2Huffman
+			require.NoError(t, got.Parse(encode(&b)))
+			_, buf, err = got.Unpack(nil)
+			require.ErrorIs(t, err, ErrMalformed, size)
+			require.LessOrEqual(t, cap(buf), MaxBody)
+		}
+	}
+	b.Body = nil
+	_, _, err = b.Unpack(nil)
+	require.ErrorIs(t, err, ErrMalformed)
 }
 
 func TestOpenRoundTrip(t *testing.T) {
@@ -193,6 +227,9 @@ func FuzzBatch(f *testing.F) {
 	for _, fast := range []bool{false, true} {
 		b.Body, b.Encoding = NewPacker().AppendBody(nil, bytes.Repeat([]byte("line\n"), 100), fast)
 		b.Size = 500
+		f.Add(encode(&b))
+		b.Size = 1000
+		b.Body, b.Encoding = NewPacker().AppendBody(nil, wordy(rand.NewChaCha8([32]byte{}), b.Size), fast)
 		f.Add(encode(&b))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -14,7 +14,7 @@ import (
 
 // quantum is how many bytes of one source are read before the next source has
 // its turn; only a line may be longer.
-const quantum = 256 << 10
+const quantum = 512 << 10
 
 // Next reads the next chunk, taking turns among the sources that have something
 // unread. It does not wait: ok is false when there is nothing to read, and

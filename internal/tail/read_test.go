@@ -69,7 +69,7 @@ func TestLongLines(t *testing.T) {
 	t.Parallel()
 	r := tempRig(t, Config{}, "app.log")
 	var want []string
-	for i, n := range []int{quantum - 1, quantum, quantum + 1, 3 * quantum, 1 << 20} {
+	for i, n := range []int{quantum - 1, quantum, quantum + 1, 3 * quantum / 2, 1 << 20} {
 		line := strings.Repeat(string(rune('a'+i)), n)
 		r.append("app.log", line+"\nshort\n")
 		want = append(want, line, "short")
