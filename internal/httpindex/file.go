@@ -139,7 +139,9 @@ func (h *Handler) sendFile(w http.ResponseWriter, r *http.Request, q fileQuery, 
 		header.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": s.name}))
 	}
 	cleanRange(r.Header)
+	uncork := cork(r, s.size)
 	http.ServeContent(w, r, "", stampModified(header, s.modified, time.Now()), s.body)
+	uncork()
 
 	status := sentStatus(header)
 	finished, err := s.body.finished()
