@@ -6,10 +6,10 @@ import (
 	"github.com/dalog-project/dalog/internal/cli"
 )
 
-// maxUncommitted is the budget for lines that are taken and not yet in their
-// files: twenty milliseconds at the highest rate there is, since files are
-// written to every ten.
-const maxUncommitted = 16 << 20
+// maxUncommitted is the budget for lines that are taken and not yet in their files.
+// With few files they are written after 256 KiB of each; with a thousand it takes
+// this much for a write to a file to be worth its while.
+const maxUncommitted = 28 << 20
 
 // Garbage may be twice what is in use as long as all memory together stays below
 // memoryLimit, in bytes; above it is collected as often as that takes. At full load
@@ -18,7 +18,7 @@ const maxUncommitted = 16 << 20
 // the memory beside hostile peers would.
 const (
 	garbagePercent = 200
-	memoryLimit    = 80 << 20
+	memoryLimit    = 88 << 20
 )
 
 // limitMemory sets the pace of the garbage collector, unless the environment does by

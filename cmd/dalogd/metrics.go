@@ -156,7 +156,7 @@ var storeCounters = []struct {
 	{desc("overflow_messages_total", "Messages that went to overflow.log because there are too many files."), func(s *logstore.Stats) int64 { return s.Overflow }},
 	{desc("diverted_bytes_total", "Bytes that went to overflow.log because their file could not be opened."), func(s *logstore.Stats) int64 { return s.Diverted }},
 	{desc("commits_total", "Commits, each of all that had come meanwhile."), func(s *logstore.Stats) int64 { return s.Groups }},
-	{desc("syncs_total", "Calls of fdatasync."), func(s *logstore.Stats) int64 { return s.Syncs }},
+	{desc("syncs_total", "Calls of fdatasync and syncfs."), func(s *logstore.Stats) int64 { return s.Syncs }},
 	{desc("files_created_total", "Log files created."), func(s *logstore.Stats) int64 { return s.Created }},
 	{desc("files_replaced_total", "Log files found renamed or removed by others."), func(s *logstore.Stats) int64 { return s.Replaced }},
 	{desc("files_shrunk_total", "Log files found truncated by others."), func(s *logstore.Stats) int64 { return s.Shrunk }},

@@ -114,6 +114,7 @@ func (h *Handler) archive(w http.ResponseWriter, r *http.Request) int {
 	err = a.write(names)
 	if err == nil {
 		err = out.Flush()
+		setDeadline(out.conn.control, answerTimeout) // for what the server has still to send
 	}
 	if err != nil && out.conn.sent == 0 && r.Context().Err() == nil {
 		header.Del("Content-Disposition")

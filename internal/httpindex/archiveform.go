@@ -90,9 +90,9 @@ func (p *patience) Write(b []byte) (int, error) {
 		return 0, os.ErrDeadlineExceeded
 	}
 	begin := time.Now()
-	// The error says that w has no connection beneath it, as in tests.
-	_ = p.control.SetWriteDeadline(begin.Add(p.left))
+	setDeadline(p.control, p.left)
 	n, err := p.w.Write(b)
+	setDeadline(p.control, lookTimeout)
 	p.sent += int64(n)
 	p.left += time.Duration(n)*time.Second/minSendRate - time.Since(begin)
 	p.left = min(p.left, 2*answerTimeout)

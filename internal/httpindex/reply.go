@@ -13,8 +13,10 @@ const (
 	jsonType = "application/json"
 )
 
-// reply sends a small answer whole and returns its status.
+// reply sends a small answer whole and returns its status. The client has the time
+// that allowTime gives.
 func reply(w http.ResponseWriter, status int, contentType string, body []byte) int {
+	allowTime(w, int64(len(body)))
 	header := w.Header()
 	header.Set("Content-Type", contentType)
 	header.Set("Content-Length", strconv.Itoa(len(body)))

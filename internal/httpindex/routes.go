@@ -28,7 +28,7 @@ func (h *Handler) newRouter() http.Handler {
 			r.Use(h.cfg.Guard.Handler)
 		}
 		list := h.page("list", coded(h.list))
-		file := h.page("file", h.file)
+		file := h.page("file", looking(h.file))
 
 		// docassemble's Logs page, curl, browsers.
 		read(r, "/", list)
@@ -36,11 +36,11 @@ func (h *Handler) newRouter() http.Handler {
 		read(r, "/*", listOrFile(list, file))
 
 		// Lines of several files.
-		read(r, "/search", h.page("search", coded(h.search)))
-		read(r, "/histogram", h.page("histogram", coded(h.histogram)))
-		read(r, "/errors", h.page("errors", coded(h.errors)))
+		read(r, "/search", h.page("search", looking(coded(h.search))))
+		read(r, "/histogram", h.page("histogram", looking(coded(h.histogram))))
+		read(r, "/errors", h.page("errors", looking(coded(h.errors))))
 		read(r, "/board", h.page("board", coded(h.board)))
-		archive := h.page("archive", h.archive)
+		archive := h.page("archive", looking(h.archive))
 		read(r, zipPath, archive)
 		read(r, tarPath, archive)
 
@@ -48,7 +48,7 @@ func (h *Handler) newRouter() http.Handler {
 
 		// The pages of a person.
 		read(r, "/-/view", h.page("page", coded(h.view)))
-		read(r, "/-/plain", h.page("page", coded(h.plain)))
+		read(r, "/-/plain", h.page("page", looking(coded(h.plain))))
 		read(r, "/-/errors", h.page("page", coded(h.errorsPage)))
 
 		if h.cfg.Metrics != nil {

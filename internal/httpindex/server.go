@@ -11,6 +11,7 @@ const (
 	bodyTimeout    = 10 * time.Second // for a body that no page needs
 	idleTimeout    = 2 * time.Minute  // between the requests of a connection
 	answerTimeout  = time.Minute      // for an answer to be taken; files get more, see minSendRate
+	lookTimeout    = time.Hour        // for looking for lines before there is something to send; see looking
 	minSendRate    = 16 << 10         // bytes a second below which a download is given up
 	maxHeaderBytes = 64 << 10
 	maxStreams     = 50 // answers at a time over one connection of HTTP/2
@@ -37,7 +38,20 @@ func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 
 // allowTime sets the deadline for sending size bytes as the answer on w.
 func allowTime(w http.ResponseWriter, size int64) {
-	limit := answerTimeout + time.Duration(size/minSendRate)*time.Second
-	// The error says that w has no connection beneath it, as in tests.
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(limit))
+	setDeadline(http.NewResponseController(w), answerTimeout+time.Duration(size/minSendRate)*time.Second)
+}
+
+func setDeadline(c *http.ResponseController, within time.Duration) {
+	// The error says that there is no connection beneath it, as in tests.
+	_ = c.SetWriteDeadline(time.Now().Add(within))
+}
+
+// looking lets p take more time to find out what to answer than a client has for
+// taking the answer, for which p sets the deadline. Over HTTP/2 the server would end
+// the answer as soon as a deadline is over, whether something is being sent or not.
+func looking(p page) page {
+	return func(w http.ResponseWriter, r *http.Request) int {
+		setDeadline(http.NewResponseController(w), lookTimeout)
+		return p(w, r)
+	}
 }

@@ -64,14 +64,14 @@ func (s *stream) due() {
 	}
 }
 
-// send writes the buffer. mu is held.
+// send writes the buffer, for which the client has answerTimeout. mu is held.
 func (s *stream) send() error {
 	if len(s.buf) == 0 {
 		return s.err
 	}
-	// The error says that w has no connection beneath it, as in tests.
-	_ = s.control.SetWriteDeadline(time.Now().Add(answerTimeout))
+	setDeadline(s.control, answerTimeout)
 	_, err := s.w.Write(s.buf)
+	setDeadline(s.control, lookTimeout)
 	if cap(s.buf) > 4*streamBuffer {
 		s.buf = make([]byte, 0, streamBuffer)
 	}
@@ -85,9 +85,11 @@ func (s *stream) flush() error {
 	if err := s.send(); err != nil {
 		return err
 	}
+	setDeadline(s.control, answerTimeout)
 	if err := s.control.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		s.err = err
 	}
+	setDeadline(s.control, lookTimeout)
 	return s.err
 }
 
@@ -133,5 +135,7 @@ func (s *stream) close() error {
 	if s.err != nil {
 		return s.err
 	}
-	return s.send()
+	err := s.send()
+	setDeadline(s.control, answerTimeout) // for what the server has still to send
+	return err
 }

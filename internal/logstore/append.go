@@ -44,7 +44,7 @@ func (d *folder) append(f *logFile, parts [][]byte, own int64) (kept int, err er
 		n = 0
 	}
 	if n > 0 {
-		d.wrote(f)
+		defer d.wrote(f) // once the position tells of it
 	}
 	if err != nil {
 		n = wholeLines(parts, n)

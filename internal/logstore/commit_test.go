@@ -191,6 +191,7 @@ func TestDiskFailureStopsTheStore(t *testing.T) {
 		{"write", vfstest.Fault{Op: vfstest.Write, Name: "worker.log", Err: syscall.EIO}, false},
 		{"torn write", vfstest.Fault{Op: vfstest.Write, Name: "worker.log", Err: syscall.EIO, Tear: 10}, false},
 		{"fdatasync", vfstest.Fault{Op: vfstest.Datasync, Name: "worker.log", Err: syscall.EIO}, false},
+		{"sync of many files", vfstest.Fault{Op: vfstest.SyncAll, Err: syscall.EIO}, false},
 		{"folder", vfstest.Fault{Op: vfstest.SyncDir, Name: ".", Err: syscall.EIO}, false},
 		{"create", vfstest.Fault{Op: vfstest.Create, Name: "new.log", Err: syscall.EROFS}, false},
 		{"checkpoint", vfstest.Fault{Op: vfstest.Datasync, Name: checkpointNew, Err: syscall.EIO}, false},
@@ -198,7 +199,11 @@ func TestDiskFailureStopsTheStore(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := vfstest.New(vfstest.Options{})
-				s := twinStore(t, d, Config{})
+				var cfg Config
+				if c.fault.Op == vfstest.SyncAll {
+					cfg.manyDirty = 2
+				}
+				s := twinStore(t, d, cfg)
 				ran := make(chan error, 1)
 				d.Inject(c.fault)
 				var answers []error
@@ -236,19 +241,30 @@ func TestDiskFailureStopsTheStore(t *testing.T) {
 // file clean, make a checkpoint.
 func TestFailedSyncIsNotTriedAgain(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		d := vfstest.New(vfstest.Options{})
-		s := twinStore(t, d, Config{})
-		ran := make(chan error, 1)
-		go func() { ran <- s.Run(context.Background()) }()
-		d.Inject(vfstest.Fault{Op: vfstest.Datasync, Name: "worker.log", Err: syscall.EIO})
-		require.NoError(t, s.Submit(t.Context(), testTime, lines(1, "celery"), nil))
-		require.ErrorIs(t, <-ran, syscall.EIO)
-		syncs := s.Stats().Syncs
-		require.ErrorIs(t, s.folder.sync([]*logFile{s.router.lookup("worker.log")}), syscall.EIO, "no second try")
-		require.Equal(t, syncs, s.Stats().Syncs)
-		require.Zero(t, s.Stats().Checkpoints)
-	})
+	for _, fault := range []vfstest.Fault{
+		{Op: vfstest.Datasync, Name: "worker.log", Err: syscall.EIO},
+		{Op: vfstest.SyncAll, Err: syscall.EIO},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			d := vfstest.New(vfstest.Options{})
+			var cfg Config
+			if fault.Op == vfstest.SyncAll {
+				cfg.manyDirty = 1
+			}
+			s := twinStore(t, d, cfg)
+			ran := make(chan error, 1)
+			go func() { ran <- s.Run(context.Background()) }()
+			d.Inject(fault)
+			require.NoError(t, s.Submit(t.Context(), testTime, lines(1, "celery"), nil))
+			require.ErrorIs(t, <-ran, syscall.EIO)
+			syncs := s.Stats().Syncs
+			file := s.router.lookup("worker.log")
+			require.ErrorIs(t, s.folder.sync([]*logFile{file}), syscall.EIO, "no second try")
+			require.ErrorIs(t, s.folder.syncFile(file), syscall.EIO, "no second try")
+			require.Equal(t, syncs, s.Stats().Syncs)
+			require.Zero(t, s.Stats().Checkpoints)
+		})
+	}
 }
 
 func TestFullDisk(t *testing.T) {

@@ -69,6 +69,7 @@ type Config struct {
 	segmentSize int64 // of the write-ahead log; 0 is as the file system's size allows
 	searchTimes int64 // see timeStretch; 0 is the constant
 	textStretch int64 // see textStretches; 0 is the constant
+	manyDirty   int   // see the constant; 0 is that
 }
 
 // Durability is what a confirmed message is safe from.

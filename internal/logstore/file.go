@@ -53,15 +53,16 @@ type logFile struct {
 	position placement
 
 	// handle is changed by the applier alone, under syncing, which whoever syncs
-	// the file holds as well. dirty: written since the last fdatasync began.
-	// listed: folder.dirty has it. The rest is protected by syncing. unsafe: the
-	// fdatasync that failed, after which none can be trusted. durable: what of
-	// position is on the disk.
+	// the file holds as well. written: how often something was added, each time
+	// counted when position tells of it. listed: folder.dirty has it. The rest is
+	// protected by syncing. unsafe: the fdatasync that failed, after which none can be
+	// trusted. synced: what of written, and durable: what of position is on the disk.
 	syncing sync.Mutex
 	handle  vfs.File
 	unsafe  error
-	dirty   atomic.Bool
+	written atomic.Uint64
 	listed  atomic.Bool
+	synced  uint64
 	durable placement
 
 	base     atomic.Int64 // absolute offset of the first byte of the file that has the name

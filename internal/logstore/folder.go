@@ -1,11 +1,8 @@
 package logstore
 
 import (
-	"cmp"
 	"container/list"
 	"errors"
-	"hash/crc32"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -14,9 +11,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
-	"github.com/dalog-project/dalog/internal/delivery"
 	"github.com/dalog-project/dalog/internal/vfs"
 )
 
@@ -26,9 +20,6 @@ const (
 	// retryEvery is how often a refused name is tried again.
 	checkEvery = 100 * time.Millisecond
 	retryEvery = time.Second
-	// syncers is how many files are synced at a time: disks and journals merge
-	// what comes together.
-	syncers = 8
 )
 
 // folder opens, appends to, syncs and closes log files. Its methods are the
@@ -39,6 +30,8 @@ type folder struct {
 	log    *slog.Logger
 	count  *counters
 	placed func(f *logFile) // is told of every new position that no write explains
+
+	many int // files are synced by one call
 
 	opened   *list.List // of *logFile: those that are open, the latest used first
 	detached int        // files in doubt, which are open as well
@@ -299,102 +292,4 @@ func (d *folder) checkAll(now time.Time) error {
 		}
 	}
 	return nil
-}
-
-// wrote notes that f has bytes that are not synced.
-func (d *folder) wrote(f *logFile) {
-	f.dirty.Store(true)
-	if !f.listed.Swap(true) {
-		d.dirtyMu.Lock()
-		d.dirty = append(d.dirty, f)
-		d.dirtyMu.Unlock()
-	}
-}
-
-// syncDirty makes everything written before the call durable. It may be called
-// from any goroutine.
-func (d *folder) syncDirty() error {
-	d.dirtyMu.Lock()
-	files := d.dirty
-	d.dirty = nil
-	d.dirtyMu.Unlock()
-	for _, f := range files {
-		f.listed.Store(false)
-	}
-	return d.sync(files)
-}
-
-// sync makes the files durable, and with them the names of new ones. An error
-// is final: what was not synced then can never be made sure of (the kernel
-// takes pages for clean that it failed to write). It may be called from any
-// goroutine.
-func (d *folder) sync(files []*logFile) error {
-	var g errgroup.Group
-	g.SetLimit(syncers)
-	for _, f := range files[:max(0, len(files)-1)] {
-		g.Go(func() error { return d.syncFile(f) })
-	}
-	var err error
-	if len(files) > 0 {
-		err = d.syncFile(files[len(files)-1])
-	}
-	return cmp.Or(g.Wait(), err, d.syncNames())
-}
-
-func (d *folder) syncFile(f *logFile) error {
-	f.syncing.Lock()
-	defer f.syncing.Unlock()
-	return d.syncLocked(f)
-}
-
-// syncLocked is syncFile for those who hold f.syncing. Once it has failed it
-// always fails, so that whoever waited for the lock does not take the file,
-// which is not dirty any more, for safe.
-func (d *folder) syncLocked(f *logFile) error {
-	if f.handle == nil || !f.dirty.Swap(false) || f.unsafe != nil {
-		return f.unsafe
-	}
-	f.marking.Lock()
-	p := f.position
-	f.marking.Unlock()
-	d.count.syncs.Add(1)
-	if f.unsafe = f.handle.Datasync(); f.unsafe != nil {
-		return f.unsafe
-	}
-	var err error
-	if p.anchor, err = anchorAt(f.handle, p.size); err != nil {
-		d.wrote(f) // truncated meanwhile: there will be another position
-		return nil
-	}
-	f.durable = p
-	return nil
-}
-
-// anchorAt is the checksum of the bytes before offset at, as far back as an
-// anchor reaches.
-func anchorAt(h io.ReaderAt, at int64) (uint32, error) {
-	var b [delivery.AnchorSize]byte
-	n := min(at, int64(len(b)))
-	if k, err := h.ReadAt(b[:n], at-n); int64(k) < n {
-		return 0, err
-	}
-	return crc32.Checksum(b[:n], castagnoli), nil
-}
-
-// forgive lets names be synced again, where recovery begins anew.
-func (d *folder) forgive() {
-	d.naming.Lock()
-	defer d.naming.Unlock()
-	d.unsafe = nil
-	d.newNames.Store(true)
-}
-
-// syncNames makes the names of new files durable.
-func (d *folder) syncNames() error {
-	d.naming.Lock()
-	defer d.naming.Unlock()
-	if d.newNames.Swap(false) && d.unsafe == nil {
-		d.unsafe = d.fs.SyncDir(".")
-	}
-	return d.unsafe
 }

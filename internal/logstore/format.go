@@ -60,9 +60,15 @@ type formatter struct {
 	layout LineFormat
 	host   HostColumn
 
-	// stamp is the time of second sec in the zone offset, as far as it does
-	// not depend on the fraction: all of it for LineBSD, the part before the
-	// fraction for LineISO, whose part after it is zone.
+	// seconds are those seen last. There are several, since the messages of many
+	// files, sorted by file, and those of many hosts come to the same ones again.
+	seconds [8]second
+}
+
+// second is the time of second sec in the zone offset, as far as it does not depend on
+// the fraction: stamp is all of it for LineBSD, the part before the fraction for
+// LineISO, whose part after it is zone.
+type second struct {
 	stamp  []byte
 	zone   [6]byte
 	sec    int64
@@ -180,10 +186,11 @@ func (f *formatter) appendHost(dst []byte, m *syslog.Message) []byte {
 
 // appendTime appends t as the layout has it.
 func (f *formatter) appendTime(dst []byte, t syslog.Timestamp) []byte {
-	if t.Sec != f.sec || t.Offset != f.offset || len(f.stamp) == 0 {
-		f.setSecond(t)
+	s := &f.seconds[uint64(t.Sec)%uint64(len(f.seconds))]
+	if t.Sec != s.sec || t.Offset != s.offset || len(s.stamp) == 0 {
+		s.set(f.layout, t)
 	}
-	dst = append(dst, f.stamp...)
+	dst = append(dst, s.stamp...)
 	if f.layout == LineBSD {
 		return dst
 	}
@@ -191,25 +198,25 @@ func (f *formatter) appendTime(dst []byte, t syslog.Timestamp) []byte {
 	a, b, c := us/10000%100, us/100%100, us%100
 	dst = append(dst, '.',
 		digits[2*a], digits[2*a+1], digits[2*b], digits[2*b+1], digits[2*c], digits[2*c+1])
-	return append(dst, f.zone[:]...)
+	return append(dst, s.zone[:]...)
 }
 
-// setSecond works out what depends on the second and the zone of t.
-func (f *formatter) setSecond(t syslog.Timestamp) {
-	f.sec, f.offset = t.Sec, t.Offset
+// set works out what depends on the second and the zone of t.
+func (s *second) set(layout LineFormat, t syslog.Timestamp) {
+	s.sec, s.offset = t.Sec, t.Offset
 	minutes := t.Offset / 60
 	clock := time.Unix(t.Sec+int64(minutes)*60, 0).UTC()
-	if f.layout == LineBSD {
-		f.stamp = clock.AppendFormat(f.stamp[:0], time.Stamp)
+	if layout == LineBSD {
+		s.stamp = clock.AppendFormat(s.stamp[:0], time.Stamp)
 		return
 	}
-	f.stamp = clock.AppendFormat(f.stamp[:0], "2006-01-02T15:04:05")
-	f.zone[0] = '+'
+	s.stamp = clock.AppendFormat(s.stamp[:0], "2006-01-02T15:04:05")
+	s.zone[0] = '+'
 	if minutes < 0 {
-		f.zone[0], minutes = '-', -minutes
+		s.zone[0], minutes = '-', -minutes
 	}
 	h, m := minutes/60%100, minutes%60
-	copy(f.zone[1:], []byte{digits[2*h], digits[2*h+1], ':', digits[2*m], digits[2*m+1]})
+	copy(s.zone[1:], []byte{digits[2*h], digits[2*h+1], ':', digits[2*m], digits[2*m+1]})
 }
 
 // appendColumn appends one column of the header: safe bytes without blanks, so

@@ -1,6 +1,7 @@
 package logstore
 
 import (
+	"cmp"
 	"container/list"
 	"errors"
 	"fmt"
@@ -87,7 +88,7 @@ func open(cfg Config, logs, state vfs.FS) (*Store, error) {
 	s.router.setRoutes(cfg.Routes)
 	s.folder = folder{
 		fs: logs, owner: cfg.Owner, log: cfg.Logger, count: &s.count, placed: s.placed,
-		opened: list.New(), maxOpen: cfg.MaxOpenFiles,
+		opened: list.New(), maxOpen: cfg.MaxOpenFiles, many: cmp.Or(cfg.manyDirty, manyDirty),
 	}
 	s.fillers.New = func() any {
 		return &filler{formatter: formatter{layout: cfg.LineFormat, host: cfg.Host}, router: s.router}

@@ -165,11 +165,11 @@ func newEpisode(seed uint64, power bool) *episode {
 		rng: rng, power: power,
 		disk: vfstest.New(vfstest.Options{
 			Seed: seed, Page: []int{64, 256, 4096}[rng.IntN(3)], Writeback: []float64{0, 0, 0.05}[rng.IntN(3)],
-			NoHandles: rng.IntN(8) == 0, NoAllocate: rng.IntN(8) == 0,
+			NoHandles: rng.IntN(8) == 0, NoAllocate: rng.IntN(8) == 0, NoSyncAll: seed%4 == 0,
 		}),
 		foreign: make(map[string][]string), shown: make(map[string]string), renamed: make(map[string]int),
 	}
-	e.cfg = Config{Logger: e.logged.logger(), segmentSize: int64(2<<10 + rng.IntN(2<<rng.IntN(15))), MaxOpenFiles: 2 + rng.IntN(8)}
+	e.cfg = Config{Logger: e.logged.logger(), segmentSize: int64(2<<10 + rng.IntN(2<<rng.IntN(15))), MaxOpenFiles: 2 + rng.IntN(8), manyDirty: 1 + int(seed/4%3)}
 	if rng.IntN(4) == 0 {
 		e.cfg.Durability = DurabilityMemory
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -174,6 +175,43 @@ func (d *dirFS) SyncDir(name string) error {
 	defer dir.Close()
 	return d.fail("syncdir", name, dir.Sync())
 }
+
+// SyncAll is syncfs(2). The descriptor of the folder, which is open from the
+// beginning, is what the kernel remembers by which failures were told.
+func (d *dirFS) SyncAll() error {
+	return d.fail("syncfs", ".", control(d.dir, func(fd int) error {
+		var st unix.Statfs_t
+		if err := unix.Fstatfs(fd, &st); err != nil {
+			return err
+		}
+		switch st.Type {
+		case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC:
+		default: // overlayfs and network file systems tell of some failures only
+			return errors.ErrUnsupported
+		}
+		if !syncfsTells() {
+			return errors.ErrUnsupported
+		}
+		if err := unix.Syncfs(fd); err != nil {
+			return err
+		}
+		return unix.Fsync(fd) // ext4 without a journal writes inodes after it has emptied the disk's cache
+	}))
+}
+
+// syncfsTells reports whether syncfs(2) gives all errors: since Linux 5.8 those of
+// writing contents, since 5.17 those of the file system's own.
+var syncfsTells = sync.OnceValue(func() bool {
+	var u unix.Utsname
+	if unix.Uname(&u) != nil {
+		return false
+	}
+	var major, minor int
+	if _, err := fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &major, &minor); err != nil {
+		return false
+	}
+	return major > 5 || major == 5 && minor >= 17
+})
 
 func (d *dirFS) Free() (Space, error) {
 	var st unix.Statfs_t

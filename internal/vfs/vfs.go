@@ -57,6 +57,12 @@ type FS interface {
 	// SyncDir makes the entries of a folder durable, not the contents of its
 	// files. A failed call must not be taken as done when a later one succeeds.
 	SyncDir(name string) error
+	// SyncAll makes everything durable that is written when it is called: contents,
+	// sizes and names beneath this folder, and whatever else is on the same file
+	// system. For many files that takes less than a Datasync of each.
+	// errors.ErrUnsupported where the system would not tell of all failures; after
+	// any other error the same holds as after a failed Datasync, of every file.
+	SyncAll() error
 	// Free tells what is left for a caller without special rights.
 	Free() (Space, error)
 	// Sub opens a folder beneath this one as the root of its own.

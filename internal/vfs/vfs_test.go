@@ -328,6 +328,29 @@ func TestSubAndList(t *testing.T) {
 	})
 }
 
+func TestSyncAll(t *testing.T) {
+	t.Parallel()
+	eachKernel(t, func(t *testing.T, dir string, fsys FS) {
+		f, err := fsys.OpenFile("a", os.O_RDWR|os.O_CREATE, 0o640)
+		require.NoError(t, err)
+		defer f.Close()
+		_, err = f.WriteAt([]byte("text"), 0)
+		require.NoError(t, err)
+		var st unix.Statfs_t
+		require.NoError(t, unix.Statfs(dir, &st))
+		err = fsys.SyncAll()
+		if syncfsTells() && (st.Type == unix.EXT4_SUPER_MAGIC || st.Type == unix.XFS_SUPER_MAGIC || st.Type == unix.BTRFS_SUPER_MAGIC) {
+			require.NoError(t, err)
+		} else {
+			require.ErrorIs(t, err, errors.ErrUnsupported)
+		}
+	})
+	shm, err := Open("/dev/shm") // not on a disk
+	require.NoError(t, err)
+	defer shm.Close()
+	require.ErrorIs(t, shm.SyncAll(), errors.ErrUnsupported)
+}
+
 func TestIsFull(t *testing.T) {
 	t.Parallel()
 	require.True(t, IsFull(&fs.PathError{Op: "write", Path: "a", Err: syscall.ENOSPC}))

@@ -16,8 +16,24 @@ func TestPowerLoss(t *testing.T) {
 	}{{"ext4", 12, 2000}, {"xfs", 6, 500}} {
 		t.Run(c.kind, func(t *testing.T) {
 			t.Parallel()
-			losePower(t, c.kind, c.few, c.many, func(s *setup, l *load) *account {
+			losePower(t, c.kind, 5, c.few, c.many, func(s *setup, l *load) *account {
 				return s.settleWith(l, law{marks: true}) // of plain TCP
+			})
+		})
+	}
+}
+
+// So many files that they are made durable by one sync of the file system.
+func TestPowerLossOfManyFiles(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		kind      string
+		few, many int
+	}{{"ext4", 5, 500}, {"xfs", 3, 200}} {
+		t.Run(c.kind, func(t *testing.T) {
+			t.Parallel()
+			losePower(t, c.kind, 90, c.few, c.many, func(s *setup, l *load) *account {
+				return s.settleWith(l, law{marks: true})
 			})
 		})
 	}
@@ -32,7 +48,7 @@ func TestPowerLossWhileRotating(t *testing.T) {
 	}{{"ext4", 10, 500}, {"xfs", 5, 200}} {
 		t.Run(c.kind, func(t *testing.T) {
 			t.Parallel()
-			losePower(t, c.kind, c.few, c.many, func(s *setup, l *load) *account {
+			losePower(t, c.kind, 5, c.few, c.many, func(s *setup, l *load) *account {
 				a := s.settleWith(l, law{marks: true})
 				requireContiguous(t, s.dir)
 				return a
@@ -51,7 +67,7 @@ func TestPowerLossInMemoryMode(t *testing.T) {
 	}{{"ext4", 6, 500}, {"xfs", 3, 100}} {
 		t.Run(c.kind, func(t *testing.T) {
 			t.Parallel()
-			losePower(t, c.kind, c.few, c.many, func(s *setup, l *load) *account {
+			losePower(t, c.kind, 5, c.few, c.many, func(s *setup, l *load) *account {
 				return s.settleWith(l, law{gaps: true, marks: true})
 			}, "--durability", "memory")
 		})
@@ -59,11 +75,11 @@ func TestPowerLossInMemoryMode(t *testing.T) {
 }
 
 // losePower loses it again and again, and settles now and then.
-func losePower(t *testing.T, kind string, few, many int, settle func(*setup, *load) *account, args ...string) {
+func losePower(t *testing.T, kind string, programs, few, many int, settle func(*setup, *load) *account, args ...string) {
 	random := chance(t)
 	d := newImage(t, kind, 512)
 	s := newSetup(t, d.folder("log"), args...)
-	l := startLoad(t, s.addr, mix{relp: 3, plain: 1, programs: 5})
+	l := startLoad(t, s.addr, mix{relp: 3, plain: 1, programs: programs})
 	n := 0
 	for i := range repeat(t, few, many) {
 		p := s.run()

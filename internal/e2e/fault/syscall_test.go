@@ -107,6 +107,44 @@ func TestSyncFails(t *testing.T) {
 	}
 }
 
+// The same with so many files that they are synced by one call: the first is made
+// when dalogd starts, the second by a checkpoint.
+func TestSyncOfManyFails(t *testing.T) {
+	t.Parallel()
+	need(t, "strace")
+	random := chance(t)
+	d := newImage(t, "ext4", 512)
+	s := newSetup(t, d.folder("log"))
+	l := startLoad(t, s.addr, mix{relp: 3, programs: 90})
+	eventually(t, "all files to be there", func() bool {
+		p := s.run()
+		l.waitProgress(100)
+		p.kill()
+		return len(files(t, s.dir)) > 90
+	})
+	n := 0
+	for i := range repeat(t, 2, 40) {
+		s.traced("syncfs", "error=EIO", fmt.Sprint(1+i%2))
+		p := s.start()
+		eventually(t, "the end", p.Ended)
+		p.examine()
+		require.Equal(t, []int{exitFolder, exitDisk}[i%2], p.Wait(), "exit code\n%s", &p.output)
+		require.Contains(t, p.output.String(), "syncfs")
+		require.Contains(t, p.output.String(), "input/output error")
+		if random.IntN(2) == 0 {
+			d.losePower()
+		}
+		s.wrap = nil
+		p = s.run() // adds to many files again
+		l.waitProgress(200)
+		p.kill()
+		n++
+	}
+	s.wrap = nil
+	a := s.settle(l)
+	t.Logf("%d times; lines acknowledged %d: %s", n, l.acked(), a)
+}
+
 // Exit codes of dalogd.
 const (
 	exitFolder = 5

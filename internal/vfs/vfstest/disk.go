@@ -17,8 +17,10 @@
 package vfstest
 
 import (
+	"cmp"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,8 +42,8 @@ type Options struct {
 	Writeback float64
 	// NoHandles leaves [vfs.Identity] without handles, as overlayfs does.
 	NoHandles bool
-	// NoAllocate makes Allocate fail as unsupported.
-	NoAllocate bool
+	// NoAllocate makes Allocate fail as unsupported, NoSyncAll SyncAll.
+	NoAllocate, NoSyncAll bool
 }
 
 // Disk is the state that outlives processes. Its methods and those of the FS
@@ -189,6 +191,25 @@ func (d *Disk) walk(fn func(*node)) {
 		}
 	}
 	visit(d.root)
+}
+
+// eachFile visits every file that has a name or is open.
+func (d *Disk) eachFile(fn func(*node)) {
+	var nameless []*node
+	for h := range d.open {
+		if h.n.gone && !slices.Contains(nameless, h.n) {
+			nameless = append(nameless, h.n)
+		}
+	}
+	slices.SortFunc(nameless, func(a, b *node) int { return cmp.Compare(a.birth, b.birth) })
+	d.walk(func(n *node) {
+		if !n.isDir() {
+			fn(n)
+		}
+	})
+	for _, n := range nameless {
+		fn(n)
+	}
 }
 
 // tick is the time stamp of a change.

@@ -20,6 +20,7 @@ const (
 	ReadDir
 	Lstat
 	SyncDir
+	SyncAll
 	Free
 	Sub
 	Read
@@ -31,7 +32,7 @@ const (
 	Chown
 
 	// Changes are the calls that change something or make it durable.
-	Changes = Create | Mkdir | Rename | Remove | SyncDir | Write | Datasync | Truncate | Allocate | Chown
+	Changes = Create | Mkdir | Rename | Remove | SyncDir | SyncAll | Write | Datasync | Truncate | Allocate | Chown
 	// Any is every call.
 	Any Op = 1<<iota - 1
 )
@@ -56,7 +57,8 @@ type Fault struct {
 // Inject lets calls of the process fail, until it ends. Of several faults that
 // fit a call the first counts. A failing Datasync leaves all pages clean, of
 // which some have not reached the disk; a failing SyncDir makes some of the
-// entries durable; any other failing call does nothing but Tear.
+// entries durable, and a failing SyncAll does both everywhere; any other failing call
+// does nothing but Tear.
 func (d *Disk) Inject(f Fault) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

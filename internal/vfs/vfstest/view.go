@@ -1,6 +1,7 @@
 package vfstest
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path"
@@ -51,7 +52,7 @@ func (v *view) enter(op Op, full string) error {
 
 var opNames = map[Op]string{
 	Open: "open", Create: "open", Lock: "lock", Mkdir: "mkdir", Rename: "rename", Remove: "remove",
-	ReadDir: "readdir", Lstat: "lstat", SyncDir: "syncdir", Free: "statfs", Sub: "open",
+	ReadDir: "readdir", Lstat: "lstat", SyncDir: "syncdir", SyncAll: "syncfs", Free: "statfs", Sub: "open",
 	Read: "read", Write: "write", Datasync: "fdatasync", Truncate: "truncate", Allocate: "fallocate",
 	Stat: "fstat", Chown: "chown",
 }
@@ -317,6 +318,26 @@ func (v *view) SyncDir(name string) error {
 		}
 	}
 	return &fs.PathError{Op: opNames[SyncDir], Path: path.Join(v.path, name), Err: err}
+}
+
+func (v *view) SyncAll() error {
+	v.d.mu.Lock()
+	defer v.d.mu.Unlock()
+	if v.d.opt.NoSyncAll {
+		return &fs.PathError{Op: opNames[SyncAll], Path: v.path, Err: errors.ErrUnsupported}
+	}
+	err := v.enter(SyncAll, v.path)
+	switch err {
+	case nil:
+		v.d.settleSome(1, nil)
+		v.d.eachFile(func(n *node) { n.sync(v.d) })
+		return nil
+	case ErrCrashed:
+	default:
+		v.d.settleSome(0.5, nil)
+		v.d.eachFile(func(n *node) { n.failSync(v.d) })
+	}
+	return &fs.PathError{Op: opNames[SyncAll], Path: v.path, Err: err}
 }
 
 // hugeDisk is what an unlimited disk says it has.

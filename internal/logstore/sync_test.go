@@ -1,0 +1,118 @@
+package logstore
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dalog-project/dalog/internal/vfs"
+	"github.com/dalog-project/dalog/internal/vfs/vfstest"
+)
+
+// watchedFS lets the test act while a name is looked at, and around the sync of
+// all files.
+type watchedFS struct {
+	vfs.FS
+	looked, before, after func()
+}
+
+func (w *watchedFS) Lstat(name string) (vfs.Info, error) {
+	if name == "worker.log" {
+		once(&w.looked)
+	}
+	return w.FS.Lstat(name)
+}
+
+func (w *watchedFS) SyncAll() error {
+	once(&w.before)
+	err := w.FS.SyncAll()
+	once(&w.after)
+	return err
+}
+
+// What was added when a sync began counts as durable only with the position that
+// tells of it: else the checkpoint after that would have an old one for a file that
+// nothing more is added to, while the log has forgotten the lines.
+func TestSyncBesideAppend(t *testing.T) {
+	t.Parallel()
+	for _, many := range []int{1, 100} {
+		d := vfstest.New(vfstest.Options{})
+		w := &watchedFS{FS: d.FS()}
+		s, err := openTwin(w, Config{manyDirty: many})
+		require.NoError(t, err)
+		startStore(t, s)
+		submit(t, s, message("celery", "1"))
+		require.NoError(t, s.checkpoint())
+		w.looked = func() { // before the write
+			w.looked = func() { require.NoError(t, s.checkpoint()) } // after it
+		}
+		submit(t, s, message("celery", "2"))
+		require.Nil(t, w.looked)
+		for range 3 {
+			require.NoError(t, s.checkpoint())
+		}
+		f := s.router.lookup("worker.log")
+		require.Equal(t, f.position.size, f.durable.size)
+		require.Equal(t, f.position.own, f.durable.own)
+		d.PowerLoss()
+		s.fail(vfstest.ErrCrashed)
+		startStore(t, twinStore(t, d, Config{}))()
+		require.Equal(t, testHeader+"1\n"+testHeader+"2\n", onDisk(t, d, "worker.log"))
+	}
+}
+
+// Files are closed and opened again, and lines added, while all are being synced.
+func TestSyncAllBesideAppliers(t *testing.T) {
+	t.Parallel()
+	for n := range 60 {
+		d := vfstest.New(vfstest.Options{Seed: uint64(n)})
+		w := &watchedFS{FS: d.FS()}
+		s, err := openTwin(w, Config{manyDirty: 1, MaxOpenFiles: 2, RotateSize: int64(n % 2 * 200)})
+		require.NoError(t, err)
+		startStore(t, s)
+		wrote := map[string]int{}
+		write := func(programs ...string) {
+			for _, p := range programs {
+				submit(t, s, message(p, fmt.Sprintf("line %d", wrote[p])))
+				wrote[p]++
+			}
+		}
+		write("celery", "new", "celery")
+		meanwhile := func() { write("newer", "newest", "celery", "new", "celery") }
+		if n%4 < 2 {
+			w.before = meanwhile
+		} else {
+			w.after = meanwhile
+		}
+		require.NoError(t, s.checkpoint())
+		require.Nil(t, w.before)
+		require.Nil(t, w.after)
+		for range n % 3 {
+			require.NoError(t, s.checkpoint())
+		}
+		d.PowerLoss()
+		s.fail(vfstest.ErrCrashed)
+
+		s = twinStore(t, d, Config{})
+		startStore(t, s)()
+		for program, name := range map[string]string{"celery": "worker.log", "new": "new.log", "newer": "newer.log", "newest": "newest.log"} {
+			all := onDisk(t, d, name)
+			list, err := d.Outside().ReadDir(".")
+			require.NoError(t, err)
+			for _, e := range list {
+				if e.Name == name+".d" {
+					parts, err := d.Outside().ReadDir(e.Name)
+					require.NoError(t, err)
+					for _, p := range parts {
+						all += onDisk(t, d, e.Name+"/"+p.Name)
+					}
+				}
+			}
+			for i := range wrote[program] {
+				require.Equal(t, 1, strings.Count(all, fmt.Sprintf("line %d\n", i)), "%s, line %d: %q", name, i, all)
+			}
+		}
+	}
+}
