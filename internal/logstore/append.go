@@ -30,9 +30,6 @@ func (d *folder) append(f *logFile, parts [][]byte, own int64) (kept int, err er
 	if err != nil {
 		return 0, err
 	}
-	if before.Links == 0 || d.lostName(f) {
-		return 0, errReplaced
-	}
 	lead := 0
 	if torn {
 		d.count.mended.Add(1)
@@ -63,9 +60,10 @@ func (d *folder) append(f *logFile, parts [][]byte, own int64) (kept int, err er
 }
 
 // begin looks at the end of f, ends there what readers see, and reports whether
-// somebody else left a line there that was never ended.
+// somebody else left a line there that was never ended. errReplaced says that f has
+// lost its name.
 func (d *folder) begin(f *logFile) (info vfs.Info, torn bool, err error) {
-	info, err = f.view.begin(f.handle)
+	info, err = f.view.begin(func() (vfs.Info, error) { return d.look(f) })
 	if err == nil && info.Size < f.end {
 		d.truncated(f, info.Size)
 	}
@@ -79,7 +77,7 @@ func (d *folder) begin(f *logFile) (info vfs.Info, torn bool, err error) {
 		}
 		time.Sleep(tornWait)
 		before := info.Size
-		if info, err = f.view.begin(f.handle); err == nil && info.Size == before {
+		if info, err = f.view.begin(f.handle.Stat); err == nil && info.Size == before {
 			break
 		}
 	}

@@ -109,11 +109,12 @@ type view struct {
 	grown   chan struct{} // closed after the next write; nil = nobody waits
 }
 
-// begin takes the size of the open file, and ends what readers see there.
-func (v *view) begin(f vfs.File) (vfs.Info, error) {
+// begin takes the size of the open file as stat tells it, and ends what readers see
+// there.
+func (v *view) begin(stat func() (vfs.Info, error)) (vfs.Info, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	info, err := f.Stat()
+	info, err := stat()
 	if err != nil {
 		return info, err
 	}

@@ -86,16 +86,26 @@ func (d *folder) check(f *logFile, now time.Time) error {
 	return nil
 }
 
-// lostName tells whether the name of f is not that of the open file any more.
-func (d *folder) lostName(f *logFile) bool {
+// look describes the open file of f by its name. errReplaced says that the name is
+// not that of the open file any more.
+func (d *folder) look(f *logFile) (vfs.Info, error) {
 	info, err := d.fs.Lstat(f.name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		if f.alarm.due() {
 			d.log.Error("cannot look at the name of a log file: lines go on to the file that is open", "file", f.name, "error", err)
 		}
-		return false
+		return f.handle.Stat()
 	}
-	return err != nil || info.Inode != f.inode
+	if err != nil || info.Inode != f.inode {
+		return info, errReplaced
+	}
+	return info, nil
+}
+
+// lostName tells whether the name of f is not that of the open file any more.
+func (d *folder) lostName(f *logFile) bool {
+	_, err := d.look(f)
+	return errors.Is(err, errReplaced)
 }
 
 // replaced closes f, whose open file somebody renamed or removed.

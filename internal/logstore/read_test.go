@@ -236,7 +236,7 @@ func TestTornWriteIsNotShown(t *testing.T) {
 	s, _ := runStore(t, Config{})
 	submit(t, s, message("celery", "a"))
 	f := s.router.lookup("worker.log")
-	before, err := f.view.begin(f.handle)
+	before, err := f.view.begin(f.handle.Stat)
 	require.NoError(t, err)
 	require.NoError(t, appendTo(filepath.Join(s.cfg.Dir, "worker.log"), "torn\ntorn"))
 	sn, err := s.OpenFile("worker.log")
