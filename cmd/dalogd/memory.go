@@ -13,12 +13,12 @@ const maxUncommitted = 28 << 20
 
 // Garbage may be twice what is in use as long as all memory together stays below
 // memoryLimit, in bytes; above it is collected as often as that takes. At full load
-// the budgets, some 45 MB in all, are in use, most of it buffers that are used again:
+// the budgets, some 55 MB in all, are in use, most of it buffers that are used again:
 // a limit lets the collector run a quarter as often as a low percentage that bounds
 // the memory beside hostile peers would.
 const (
 	garbagePercent = 200
-	memoryLimit    = 88 << 20
+	memoryLimit    = 80 << 20
 )
 
 // limitMemory sets the pace of the garbage collector, unless the environment does by
