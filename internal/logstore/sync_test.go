@@ -69,7 +69,7 @@ func TestSyncAllBesideAppliers(t *testing.T) {
 	for n := range 60 {
 		d := vfstest.New(vfstest.Options{Seed: uint64(n)})
 		w := &watchedFS{FS: d.FS()}
-		s, err := openTwin(w, Config{manyDirty: 1, MaxOpenFiles: 2, RotateSize: int64(n % 2 * 200)})
+		s, err := openTwin(w, Config{manyDirty: 1, MaxOpenFiles: []int{2, 100}[n/12%2], RotateSize: int64(n % 2 * 200)})
 		require.NoError(t, err)
 		startStore(t, s)
 		wrote := map[string]int{}

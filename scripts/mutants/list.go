@@ -7,6 +7,7 @@ var (
 	kills     = test{"./internal/e2e/fault", "^TestKill$"}
 	syncFails = test{"./internal/e2e/fault", "^TestSyncFails$"}
 	crash     = test{"./internal/logstore", "^TestCrashAtEveryCall$|^TestConfirmedSurvivesPowerLoss$"}
+	syncs     = test{"./internal/logstore", "^TestSync(All)?Beside"}
 	model     = test{"./internal/logstore", "^TestSimulation$"}
 	copies    = test{"./internal/logstore", "^TestCopiedState$"}
 	failures  = test{"./internal/logstore", "^TestFailureAtEveryCall$"}
@@ -65,7 +66,10 @@ var mutants = []mutant{
 		"	var err error\n"}}, []test{model}},
 	{"a sync that began before counts for what was added meanwhile", []edit{{"internal/logstore/sync.go",
 		"			d.reached(f, m)\n",
-		"			d.reached(f, f.mark())\n"}}, []test{model}},
+		"			d.reached(f, f.mark())\n"}}, []test{syncs}},
+	{"a file written to before its position tells of it", []edit{{"internal/logstore/append.go",
+		"defer d.wrote(f) //",
+		"d.wrote(f) //"}}, []test{syncs}},
 	{"log forgotten before the checkpoint", []edit{{"internal/logstore/checkpoint.go",
 		"through := s.trimTo",
 		"through := s.journal.last"}}, []test{crash, model}},
