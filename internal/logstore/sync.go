@@ -110,6 +110,9 @@ func (d *folder) reached(f *logFile, m syncMark) {
 		d.wrote(f) // truncated meanwhile: there will be another position
 		return
 	}
+	if f.base.Load() != m.position.base {
+		return // likewise, and so much added since that the anchor is one of other lines
+	}
 	f.durable = m.position
 }
 
