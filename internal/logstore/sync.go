@@ -110,7 +110,10 @@ func (d *folder) reached(f *logFile, m syncMark) {
 		d.wrote(f) // truncated meanwhile: there will be another position
 		return
 	}
-	if f.base.Load() != m.position.base {
+	f.marking.Lock()
+	cut := f.position.base != m.position.base
+	f.marking.Unlock()
+	if cut {
 		return // likewise, and so much added since that the anchor is one of other lines
 	}
 	f.durable = m.position

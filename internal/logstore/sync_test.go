@@ -92,6 +92,34 @@ func TestTruncatedBesideSync(t *testing.T) {
 	require.Equal(t, f.base.Load(), f.durable.base)
 }
 
+// A file that was renamed, and got its name back before anything was added, is as
+// durable as any.
+func TestSyncOfFileThatCameBack(t *testing.T) {
+	t.Parallel()
+	for _, many := range []int{1, 100} {
+		d := vfstest.New(vfstest.Options{})
+		s := twinStore(t, d, Config{manyDirty: many})
+		startStore(t, s)
+		submit(t, s, message("new", "1"))
+		require.NoError(t, d.Outside().Rename("new.log", "old.log"))
+		require.NoError(t, s.Reopen(t.Context()))
+		require.NoError(t, d.Outside().Rename("old.log", "new.log"))
+		submit(t, s, message("new", "2"))
+		for range 3 {
+			require.NoError(t, s.checkpoint())
+		}
+		f := s.router.lookup("new.log")
+		require.Equal(t, f.position.size, f.durable.size)
+		require.Equal(t, f.position.own, f.durable.own)
+		want := onDisk(t, d, "new.log")
+		require.Equal(t, 2, strings.Count(want, "\n"))
+		d.PowerLoss()
+		s.fail(vfstest.ErrCrashed)
+		startStore(t, twinStore(t, d, Config{}))()
+		require.Equal(t, want, onDisk(t, d, "new.log"))
+	}
+}
+
 // A sync of all files takes as long as others have written to the same file system.
 // Rotations, and so lines, do not wait for it.
 func TestRotationBesideSyncAll(t *testing.T) {
