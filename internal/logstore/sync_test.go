@@ -5,7 +5,9 @@ import (
 	"io"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -117,6 +119,28 @@ func TestSyncOfFileThatCameBack(t *testing.T) {
 		s.fail(vfstest.ErrCrashed)
 		startStore(t, twinStore(t, d, Config{}))()
 		require.Equal(t, want, onDisk(t, d, "new.log"))
+	}
+}
+
+// A first start that finds no room while it syncs begins once there is some, and goes on.
+func TestNoRoomToSyncAtFirst(t *testing.T) {
+	t.Parallel()
+	for many, fault := range map[int]vfstest.Fault{
+		1:   {Op: vfstest.SyncAll, Err: syscall.ENOSPC},
+		100: {Op: vfstest.Datasync, Name: "worker.log", Err: syscall.ENOSPC},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			d := vfstest.New(vfstest.Options{})
+			d.Inject(fault)
+			s := twinStore(t, d, Config{manyDirty: many})
+			require.NotNil(t, s.unrecovered.Load())
+			stop := startStore(t, s)
+			eventually(t, func() bool { return s.unrecovered.Load() == nil }, "the beginning")
+			submit(t, s, message("celery", "1"))
+			require.NoError(t, s.checkpoint())
+			stop()
+			require.Equal(t, testHeader+"1\n", onDisk(t, d, "worker.log"))
+		})
 	}
 }
 
