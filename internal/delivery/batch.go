@@ -16,8 +16,8 @@ import (
 //	encoding u8  size u32  body
 //
 // The body is the bytes as they are in the file, line ends and all, as they are
-// (encoding 0), as one zstd frame (1) or as one S2 block (2) that unpacks to size
-// bytes.
+// (encoding 0), or as one zstd frame (1) or S2 block (2) that unpacks to size bytes;
+// or (3) as the length of an S2 block, u32, and the block in Huffman's codes.
 type Batch struct {
 	Source SourceID
 	Start  int64 // the source goes on from here

@@ -22,7 +22,8 @@ type Packer struct {
 	fast    int    // bodies packed in a hurry
 }
 
-// NewPacker makes a Packer. It holds about a MiB.
+// NewPacker makes a Packer. It holds about a MiB, and most of another one once it has
+// packed large bodies in a hurry.
 func NewPacker() *Packer {
 	encoder, err := zstd.NewWriter(nil,
 		zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),

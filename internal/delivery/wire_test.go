@@ -121,6 +121,57 @@ func TestBodies(t *testing.T) {
 	}
 }
 
+// Whatever is packed, in a hurry or not, is smaller or as it is, and is unpacked to
+// what it was: a body that the server refuses would be sent for ever.
+func TestOddBodies(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(1, 2))
+	p := NewPacker()
+	var out, buf []byte
+	seen := map[Encoding]int{}
+	for i := range 3000 {
+		size := minPacked + r.IntN(400)
+		if i%100 == 0 {
+			size = []int{huff0.BlockSizeMax - 1, huff0.BlockSizeMax + 5, MaxBody - 1, MaxBody}[i/100%4]
+		}
+		lines := oddBody(r, size)
+		b := testBatch()
+		b.Size = size
+		out, b.Encoding = p.AppendBody(out[:0], lines, i%8 > 0)
+		b.Body = out
+		require.LessOrEqual(t, len(out), size)
+		var got Batch
+		require.NoError(t, got.Parse(encode(&b)))
+		var unpacked []byte
+		var err error
+		unpacked, buf, err = got.Unpack(buf)
+		require.NoError(t, err, i)
+		require.True(t, bytes.Equal(lines, unpacked), i)
+		seen[b.Encoding]++
+	}
+	require.Len(t, seen, 4)
+}
+
+// oddBody mixes runs, copies and noise of few or many values.
+func oddBody(r *rand.Rand, size int) (b []byte) {
+	first, values := r.IntN(256), 1+r.IntN(256)
+	for len(b) < size {
+		n, c := 1+r.IntN(300), byte(first+r.IntN(values))
+		switch r.IntN(4) {
+		case 0:
+			b = append(b, bytes.Repeat([]byte{c}, n)...)
+		case 1:
+			from := r.IntN(len(b) + 1)
+			b = append(b, b[from:min(len(b), from+n)]...)
+		default:
+			for range n {
+				b = append(b, byte(first+r.IntN(1+r.IntN(values))))
+			}
+		}
+	}
+	return b[:size]
+}
+
 // A frame that unpacks to more than a batch may hold is given up before that
 // takes memory, whatever the batch says.
 func TestBombs(t *testing.T) {

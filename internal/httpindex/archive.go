@@ -98,8 +98,7 @@ func (h *Handler) archive(w http.ResponseWriter, r *http.Request) int {
 	header.Set("Cache-Control", "no-store")
 	header.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": folder + extension}))
 	if r.Method == http.MethodHead {
-		w.WriteHeader(http.StatusOK)
-		return http.StatusOK
+		return headOnly(w)
 	}
 	a := &archiving{
 		ctx: r.Context(), logs: logs, folder: folder, query: q.Query, filtered: filtered,

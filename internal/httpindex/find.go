@@ -145,8 +145,7 @@ func (h *Handler) find(w http.ResponseWriter, r *http.Request, name string, valu
 	}
 	setFound(w, q.json)
 	if r.Method == http.MethodHead {
-		w.WriteHeader(http.StatusOK)
-		return http.StatusOK
+		return headOnly(w)
 	}
 	out := newStream(w)
 	defer out.abandon()

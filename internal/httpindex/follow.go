@@ -104,8 +104,7 @@ func (h *Handler) follow(w http.ResponseWriter, r *http.Request, names []string,
 	header.Set("X-Accel-Buffering", "no")
 	header.Set("Content-Type", [...]string{followText: textType, followJSON: "application/x-ndjson", followEvents: "text/event-stream"}[f.form])
 	if r.Method == http.MethodHead {
-		w.WriteHeader(http.StatusOK)
-		return http.StatusOK
+		return headOnly(w)
 	}
 	f.out = newStream(w)
 	defer f.out.abandon()

@@ -27,6 +27,13 @@ func reply(w http.ResponseWriter, status int, contentType string, body []byte) i
 	return status
 }
 
+// headOnly answers HEAD where the body would take long to find, and returns its status.
+func headOnly(w http.ResponseWriter) int {
+	allowTime(w, 0)
+	w.WriteHeader(http.StatusOK)
+	return http.StatusOK
+}
+
 // fail answers with an error: its status and one line of text.
 func fail(w http.ResponseWriter, status int, text string) int {
 	w.Header().Set("Cache-Control", "no-store")

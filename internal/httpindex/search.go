@@ -193,8 +193,7 @@ func (h *Handler) search(w http.ResponseWriter, r *http.Request) int {
 
 	setFound(w, q.json)
 	if r.Method == http.MethodHead {
-		w.WriteHeader(http.StatusOK)
-		return http.StatusOK
+		return headOnly(w)
 	}
 	out := newStream(w)
 	defer out.abandon()

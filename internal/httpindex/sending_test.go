@@ -170,6 +170,10 @@ func TestFileMayTakeTimeBySize(t *testing.T) {
 		"/listlog/":      answerTimeout,
 		assetsPath + assetsVersion + "/css/base.css": answerTimeout,
 		"/small.log?n=1&n=2":                         answerTimeout,
+		"/small.log?q=line":                          answerTimeout,
+		"/small.log?follow=1":                        answerTimeout,
+		"/search?q=line":                             answerTimeout,
+		"/archive.zip":                               answerTimeout,
 	} {
 		spy.forget()
 		before := time.Now()

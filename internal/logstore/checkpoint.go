@@ -46,6 +46,8 @@ func (s *Store) checkpoint() error {
 	if err := s.folder.syncDirty(); err != nil {
 		return err
 	}
+	s.turning.Lock() // only now: a sync takes as long as others have written to the same disk
+	defer s.turning.Unlock()
 	c.files = s.router.entries()
 	s.claimed.Store(false)
 	c.sources = s.sources.snapshot()

@@ -94,7 +94,11 @@ func (d *folder) look(f *logFile) (vfs.Info, error) {
 		if f.alarm.due() {
 			d.log.Error("cannot look at the name of a log file: lines go on to the file that is open", "file", f.name, "error", err)
 		}
-		return f.handle.Stat()
+		info, err = f.handle.Stat()
+		if err == nil && info.Links == 0 {
+			return info, errReplaced
+		}
+		return info, err
 	}
 	if err != nil || info.Inode != f.inode {
 		return info, errReplaced

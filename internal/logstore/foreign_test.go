@@ -191,6 +191,23 @@ func TestForeignAppenders(t *testing.T) {
 	requireNumbers(t, ours.String(), 0, n)
 }
 
+// A name that cannot be looked at keeps its open file, unless that has no name left:
+// lines would be lost with it.
+func TestRemovedWhileUnseen(t *testing.T) {
+	t.Parallel()
+	d := vfstest.New(vfstest.Options{})
+	s := twinStore(t, d, Config{})
+	stop := startStore(t, s)
+	submit(t, s, message("celery", "a"))
+	d.Inject(vfstest.Fault{Op: vfstest.Lstat, Name: "worker.log", Times: -1, Err: syscall.EACCES})
+	submit(t, s, message("celery", "b"))
+	require.Equal(t, testHeader+"a\n"+testHeader+"b\n", onDisk(t, d, "worker.log"))
+	require.NoError(t, d.Outside().Remove("worker.log"))
+	submit(t, s, message("celery", "c"))
+	stop()
+	require.Equal(t, testHeader+"c\n", onDisk(t, d, "worker.log"))
+}
+
 func TestPartialLineOfAnotherIsEnded(t *testing.T) {
 	t.Parallel()
 	d := vfstest.New(vfstest.Options{})

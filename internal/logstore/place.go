@@ -46,8 +46,8 @@ func (s *Store) rotate(f *logFile) error {
 	}
 	// Neither a checkpoint nor the log may speak of names that a loss of power
 	// takes back.
-	s.checkpointing.Lock()
-	defer s.checkpointing.Unlock()
+	s.turning.Lock()
+	defer s.turning.Unlock()
 	f.turning = true
 	moved, err := s.turn(f, info)
 	f.turning = false

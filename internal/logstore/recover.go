@@ -82,7 +82,7 @@ func (s *Store) awaitRecovery(ctx context.Context) error {
 		}
 		s.makeRoom()
 		err := s.folder.closeAll()
-		s.folder.forgive()
+		s.folder.forgive(s.router.files())
 		if err == nil || vfs.IsFull(err) {
 			err = s.recover()
 		}

@@ -57,6 +57,7 @@ type Store struct {
 	opened   []any    // what Run says of it
 
 	checkpointing   sync.Mutex // held by who makes one; protects trimTo
+	turning         sync.Mutex // held while names change, and while a checkpoint tells of them; after checkpointing
 	trimTo          uint64     // what the checkpoint before the last one covers
 	checkpointAlarm alarm
 

@@ -110,6 +110,12 @@ func (d *folder) reached(f *logFile, m syncMark) {
 		d.wrote(f) // truncated meanwhile: there will be another position
 		return
 	}
+	f.marking.Lock()
+	cut := f.position.base != m.position.base
+	f.marking.Unlock()
+	if cut {
+		return // likewise, and so much added since that the anchor is one of other lines
+	}
 	f.durable = m.position
 }
 
@@ -163,8 +169,14 @@ func anchorAt(h io.ReaderAt, at int64) (uint32, error) {
 	return crc32.Checksum(b[:n], castagnoli), nil
 }
 
-// forgive lets names be synced again, where recovery begins anew.
-func (d *folder) forgive() {
+// forgive lets names and files be synced again, where recovery begins anew and writes
+// once more what the log has for them.
+func (d *folder) forgive(files []*logFile) {
+	for _, f := range files {
+		f.syncing.Lock()
+		f.unsafe = nil
+		f.syncing.Unlock()
+	}
 	d.naming.Lock()
 	defer d.naming.Unlock()
 	d.unsafe = nil

@@ -2,8 +2,12 @@ package logstore
 
 import (
 	"fmt"
+	"io"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -63,6 +67,114 @@ func TestSyncBesideAppend(t *testing.T) {
 	}
 }
 
+// A file is truncated, and grows again past what it was, while all are being synced:
+// the position of before is not durable, whatever stands there now.
+func TestTruncatedBesideSync(t *testing.T) {
+	t.Parallel()
+	d := vfstest.New(vfstest.Options{})
+	w := &watchedFS{FS: d.FS()}
+	s, err := openTwin(w, Config{manyDirty: 1})
+	require.NoError(t, err)
+	defer startStore(t, s)()
+	submit(t, s, message("celery", "1"))
+	f := s.router.lookup("worker.log")
+	w.after = func() {
+		h, err := d.Outside().OpenFile("worker.log", os.O_RDWR, 0)
+		require.NoError(t, err)
+		require.NoError(t, h.Truncate(0))
+		require.NoError(t, h.Close())
+		submit(t, s, message("celery", "2"), message("celery", "3"))
+	}
+	before := f.durable
+	require.NoError(t, s.checkpoint())
+	require.Nil(t, w.after)
+	require.Equal(t, before, f.durable)
+	require.NoError(t, s.checkpoint())
+	require.EqualValues(t, 2*(len(testHeader)+2), f.durable.size)
+	require.Equal(t, f.base.Load(), f.durable.base)
+}
+
+// A file that was renamed, and got its name back before anything was added, is as
+// durable as any.
+func TestSyncOfFileThatCameBack(t *testing.T) {
+	t.Parallel()
+	for _, many := range []int{1, 100} {
+		d := vfstest.New(vfstest.Options{})
+		s := twinStore(t, d, Config{manyDirty: many})
+		startStore(t, s)
+		submit(t, s, message("new", "1"))
+		require.NoError(t, d.Outside().Rename("new.log", "old.log"))
+		require.NoError(t, s.Reopen(t.Context()))
+		require.NoError(t, d.Outside().Rename("old.log", "new.log"))
+		submit(t, s, message("new", "2"))
+		for range 3 {
+			require.NoError(t, s.checkpoint())
+		}
+		f := s.router.lookup("new.log")
+		require.Equal(t, f.position.size, f.durable.size)
+		require.Equal(t, f.position.own, f.durable.own)
+		want := onDisk(t, d, "new.log")
+		require.Equal(t, 2, strings.Count(want, "\n"))
+		d.PowerLoss()
+		s.fail(vfstest.ErrCrashed)
+		startStore(t, twinStore(t, d, Config{}))()
+		require.Equal(t, want, onDisk(t, d, "new.log"))
+	}
+}
+
+// A first start that finds no room while it syncs begins once there is some, and goes on.
+func TestNoRoomToSyncAtFirst(t *testing.T) {
+	t.Parallel()
+	for many, fault := range map[int]vfstest.Fault{
+		1:   {Op: vfstest.SyncAll, Err: syscall.ENOSPC},
+		100: {Op: vfstest.Datasync, Name: "worker.log", Err: syscall.ENOSPC},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			d := vfstest.New(vfstest.Options{})
+			d.Inject(fault)
+			s := twinStore(t, d, Config{manyDirty: many})
+			require.NotNil(t, s.unrecovered.Load())
+			stop := startStore(t, s)
+			eventually(t, func() bool { return s.unrecovered.Load() == nil }, "the beginning")
+			submit(t, s, message("celery", "1"))
+			require.NoError(t, s.checkpoint())
+			stop()
+			require.Equal(t, testHeader+"1\n", onDisk(t, d, "worker.log"))
+		})
+	}
+}
+
+// A sync of all files takes as long as others have written to the same file system.
+// Rotations, and so lines, do not wait for it.
+func TestRotationBesideSyncAll(t *testing.T) {
+	t.Parallel()
+	d := vfstest.New(vfstest.Options{})
+	w := &watchedFS{FS: d.FS()}
+	cfg := Config{manyDirty: 1, RotateSize: int64(3 * lineBytes)}
+	s, err := openTwin(w, cfg)
+	require.NoError(t, err)
+	startStore(t, s)
+	submit(t, s, numbered("celery", 0, 2)...)
+	var rotated int64
+	meanwhile := func(from int) func() {
+		return func() {
+			submit(t, s, numbered("celery", from, 4)...)
+			submit(t, s, numbered("celery", from+4, 4)...)
+			eventually(t, func() bool { return s.Stats().Rotated > rotated }, "a rotation during the sync")
+			rotated = s.Stats().Rotated
+		}
+	}
+	w.before, w.after = meanwhile(2), meanwhile(10)
+	require.NoError(t, s.checkpoint())
+	require.Nil(t, w.before)
+	require.Nil(t, w.after)
+	d.PowerLoss()
+	s.fail(vfstest.ErrCrashed)
+	s = twinStore(t, d, cfg)
+	defer startStore(t, s)()
+	require.Zero(t, requireWhole(t, s, 18))
+}
+
 // Files are closed and opened again, and lines added, while all are being synced.
 func TestSyncAllBesideAppliers(t *testing.T) {
 	t.Parallel()
@@ -96,23 +208,19 @@ func TestSyncAllBesideAppliers(t *testing.T) {
 		s.fail(vfstest.ErrCrashed)
 
 		s = twinStore(t, d, Config{})
-		startStore(t, s)()
+		stop := startStore(t, s)
 		for program, name := range map[string]string{"celery": "worker.log", "new": "new.log", "newer": "newer.log", "newest": "newest.log"} {
-			all := onDisk(t, d, name)
-			list, err := d.Outside().ReadDir(".")
+			text, err := s.OpenText(name) // with its parts
 			require.NoError(t, err)
-			for _, e := range list {
-				if e.Name == name+".d" {
-					parts, err := d.Outside().ReadDir(e.Name)
-					require.NoError(t, err)
-					for _, p := range parts {
-						all += onDisk(t, d, e.Name+"/"+p.Name)
-					}
-				}
-			}
+			b := make([]byte, text.End()-text.Start())
+			_, err = io.ReadFull(io.NewSectionReader(text, text.Start(), int64(len(b))), b)
+			require.NoError(t, err)
+			text.Close()
+			all := string(b)
 			for i := range wrote[program] {
 				require.Equal(t, 1, strings.Count(all, fmt.Sprintf("line %d\n", i)), "%s, line %d: %q", name, i, all)
 			}
 		}
+		stop()
 	}
 }
