@@ -16,7 +16,7 @@ import (
 
 const (
 	senders  = 4
-	messages = 250_000 // of each sender
+	messages = 1_000_000 // of each sender: seconds, or how followers begin is what is measured
 )
 
 // followers measures how fast dalogd receives messages without and with 200
