@@ -71,7 +71,7 @@ func unacknowledged(t *testing.T, conn net.Conn) int {
 func TestStopUnderLoad(t *testing.T) {
 	t.Parallel()
 	const senders = 4
-	d := startDalogd(t, "")
+	d := startDalogd(t, "", "--rotate-size", "0") // more than 16 MiB may come before it stops
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var sending sync.WaitGroup
