@@ -18,7 +18,7 @@ func (t *Tailer) adopt(p *place, a *arrival) {
 		size: a.look.size, peak: a.look.size, mtime: a.look.mtime, ctime: a.look.ctime, links: a.look.links,
 		file: a.file, cursor: &delivery.Cursor{}, pack: a.pack, from: a.from, partial: a.partial,
 	}
-	if (a.copied || a.packed) && p.cur != nil {
+	if a.copied && p.cur != nil {
 		s.age = min(s.age, p.cur.age-1)
 	}
 	event := Event{Kind: FileFound, Path: p.path, Name: a.name}

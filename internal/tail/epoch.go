@@ -128,6 +128,7 @@ func (t *Tailer) sortOut(s, next *Source, found []*arrival, best int) (missed []
 			}
 			if a.packed {
 				a.hold(a.content)
+				a.copied = true
 			}
 			missed = append(missed, a)
 		}

@@ -80,6 +80,28 @@ func TestPacked(t *testing.T) {
 			r.look()
 			r.want()
 		}},
+		{"made, renamed and packed between two looks, after an unread end", func(r *rig) {
+			r.append("app.log", "a\n")
+			r.look()
+			r.append("app.log", "b\n")
+			r.rename("app.log", "app.log.1")
+			r.pack("app.log.1")
+			for i := range 2 {
+				r.rest()
+				r.append("app.log", fmt.Sprintf("c%d\n", i))
+				for n := i + 1; n > 0; n-- {
+					r.rename(fmt.Sprintf("app.log.%d.gz", n), fmt.Sprintf("app.log.%d.gz", n+1))
+				}
+				r.rename("app.log", "app.log.1")
+				if i > 0 { // as bzip2 leaves it
+					require.NoError(r.t, os.Chtimes(r.path("app.log.1"), time.Time{}, time.Now().Truncate(time.Second)))
+				}
+				r.pack("app.log.1")
+			}
+			r.append("app.log", "d\n")
+			r.look()
+			r.want("a", "b", "c0", "c1", "d")
+		}},
 		{"copied, truncated and packed, the end unread", func(r *rig) {
 			r.append("app.log", "a\n")
 			r.look()

@@ -79,6 +79,14 @@ func (t *Tailer) settle(p *place, v *view) {
 			take(a)
 		}
 	}
+	for _, a := range packed {
+		switch {
+		case same || a.known != nil:
+			a.copied = v.exists
+		case before != nil: // it was at the path after that, whatever its times say
+			a.birth = max(a.birth, before.age)
+		}
+	}
 	arrivals = append(arrivals, packed...)
 	arrivals = append(arrivals, t.fromPins(v)...)
 	if p.first {
