@@ -14,12 +14,12 @@ import (
 func (t *Tailer) adopt(p *place, a *arrival) {
 	s := &Source{
 		ID: delivery.NewSourceID(), Path: p.path, Pattern: p.pattern.index,
-		place: p, name: a.name, key: a.look.key, ident: a.ident, age: a.birth,
+		place: p, name: a.name, suffix: a.suffix, sighted: t.now, key: a.look.key, ident: a.ident, age: a.birth,
 		size: a.look.size, peak: a.look.size, mtime: a.look.mtime, ctime: a.look.ctime, links: a.look.links,
 		file: a.file, cursor: &delivery.Cursor{}, pack: a.pack, from: a.from, partial: a.partial,
 	}
 	if a.copied && p.cur != nil {
-		s.age = min(s.age, p.cur.age-1)
+		s.age = min(s.age, p.cur.age)
 	}
 	event := Event{Kind: FileFound, Path: p.path, Name: a.name}
 	var err error
@@ -50,7 +50,7 @@ func (t *Tailer) adopt(p *place, a *arrival) {
 		t.add(s)
 	}
 	event.Source, event.Offset = s.ID, s.offset()
-	t.enter(s)
+	t.enter(s, nil)
 	if a.rotated {
 		s.rotatedAt = t.now
 		if a.packed {
@@ -100,24 +100,41 @@ func (t *Tailer) add(s *Source) {
 	})
 }
 
-// enter puts a new source among the others of its place, by age. It can be read
-// once it is durable.
-func (t *Tailer) enter(s *Source) {
+// enter puts a new source among the others of its place: right before newer or,
+// without that, by age. It can be read once it is durable.
+func (t *Tailer) enter(s, newer *Source) {
 	t.open[s.key] = s
 	t.fresh = append(t.fresh, s)
 	p := s.place
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.sources = append(t.sources, s)
-	if p.last == nil || p.last.age <= s.age {
+	if newer == nil {
+		after := func(o *Source) bool {
+			return o.age > s.age || o.age == s.age && o.sighted.Equal(t.now) && olderSuffix(s.suffix, o.suffix)
+		}
+		for o := p.last; o != nil && after(o); o = o.older {
+			newer = o
+		}
+	}
+	if newer == nil {
 		s.older, p.last = p.last, s
-		return
+	} else {
+		s.older, newer.older = newer.older, s
+		if !s.bare {
+			s.due = 1 // those that wait already have not asked for it
+		}
 	}
-	newer := p.last
-	for newer.older != nil && newer.older.age > s.age {
-		newer = newer.older
+}
+
+// newer gives the source that comes after s; nil for none.
+func (t *Tailer) newer(s *Source) (newer *Source) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for o := s.place.last; o != nil && o != s; o = o.older {
+		newer = o
 	}
-	s.older, newer.older = newer.older, s
+	return newer
 }
 
 // lead makes p lead to s, or to nothing.

@@ -47,11 +47,6 @@ func (c *copyTruncate) write(lines int, lost bool) {
 	c.append("app.log", b.String())
 }
 
-func (c *copyTruncate) exists(name string) bool {
-	_, err := os.Stat(c.path(name))
-	return err == nil
-}
-
 // rotation is one rotation, step by step.
 func (c *copyTruncate) rotation() []step {
 	packed := "app.log.1"

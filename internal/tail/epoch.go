@@ -42,13 +42,14 @@ func (t *Tailer) renew(s *Source) {
 
 	next := &Source{
 		ID: delivery.NewSourceID(), Path: s.Path, Pattern: s.Pattern,
-		place: p, name: s.name, key: key, ident: ident, age: s.age + 1, live: s.live, rotatedAt: s.rotatedAt,
+		place: p, name: s.name, suffix: s.suffix, sighted: s.sighted, key: key, ident: ident, age: s.age, live: s.live, rotatedAt: s.rotatedAt,
 		size: s.size, peak: s.size, mtime: s.mtime, ctime: s.ctime, links: s.links,
 		file: file, cursor: &delivery.Cursor{},
 	}
 	next.first = first(file, s.size)
 	next.bare = next.first.Offset == 0
 	next.eof = next.bare
+	newer := t.newer(s)
 	missed := t.sortOut(s, next, found, best)
 	for _, q := range t.places {
 		if q.cur == s {
@@ -62,11 +63,15 @@ func (t *Tailer) renew(s *Source) {
 		t.drop(s.ID)
 	}
 	for _, a := range missed {
+		a.birth = max(a.birth, next.age)
+		if newer != nil {
+			a.birth = min(a.birth, newer.age)
+		}
+		next.age = a.birth
 		t.adopt(p, a)
-		next.age = max(next.age, a.birth+1)
 	}
 	t.add(next)
-	t.enter(next)
+	t.enter(next, newer)
 }
 
 // patience is how long renew waits: without a copy, or with one that has less than
@@ -85,6 +90,11 @@ func (t *Tailer) patience(s *Source, found []*arrival, best int) time.Duration {
 // It gives those that are to be read from the beginning.
 func (t *Tailer) sortOut(s, next *Source, found []*arrival, best int) (missed []*arrival) {
 	p := s.place
+	for _, a := range found {
+		if a.content != nil && a.content.size > 0 && a.content.size == s.size && a.content.isIn(s.file) {
+			s.isPacked(a.suffix, t.now)
+		}
+	}
 	for i, a := range found {
 		switch {
 		case i == best:
@@ -113,7 +123,8 @@ func (t *Tailer) sortOut(s, next *Source, found []*arrival, best int) (missed []
 		case a.fit != unlike:
 			t.leave(p, a, s.ID)
 		case a.packed && (a.content.match != nil || a.content.isBeside(found) || t.opened(p, a.content) != nil), // settlePacked deals with it
-			!a.packed && a.look.size == 0, // perhaps about to be written
+			!a.packed && a.look.size == 0,     // perhaps about to be written
+			a.known == nil && t.isNewer(a, s), // it came after the file was rotated
 			a.away && !p.keepsOld(a.name),
 			a.madeAt() <= p.mark, a.packed && a.look.mtime <= p.mark:
 			a.content.drop()
@@ -128,12 +139,24 @@ func (t *Tailer) sortOut(s, next *Source, found []*arrival, best int) (missed []
 			}
 			if a.packed {
 				a.hold(a.content)
-				a.copied = true
 			}
 			missed = append(missed, a)
 		}
 	}
 	return missed
+}
+
+// isNewer tells whether a came after the file of s or a newer one, by their rotated names.
+func (t *Tailer) isNewer(a *arrival, s *Source) bool {
+	for o := s.place.last; o != nil; o = o.older {
+		if o.sighted.Equal(t.now) && olderSuffix(o.suffix, a.suffix) {
+			return true
+		}
+		if o == s {
+			break
+		}
+	}
+	return false
 }
 
 // holds tells whether the content of f is the one that position was taken from.
@@ -172,7 +195,7 @@ func (t *Tailer) moveTo(s *Source, copied *arrival) {
 	cursor, err := delivery.CursorAt(copied.file, s.offset())
 	t.mu.Lock()
 	s.file, s.key, s.ident, s.name = copied.file, copied.look.key, copied.ident, copied.name
-	s.from = copied.from
+	s.suffix, s.from = copied.suffix, copied.from
 	s.size, s.mtime, s.ctime, s.links = copied.look.size, copied.look.mtime, copied.look.ctime, copied.look.links
 	s.live, s.rotatedAt, s.nextLook = 0, t.now, t.now
 	if s.pack, s.partial = copied.pack, copied.partial; s.pack != nil {

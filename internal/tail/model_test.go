@@ -33,7 +33,7 @@ func checkActions(t *rapid.T) {
 	defer os.RemoveAll(dir)
 	m := &model{
 		rig:     newRig(t, dir, Config{RotateWait: time.Hour}, "app.log"),
-		written: map[int]int{}, again: map[int]bool{}, got: map[int]int{}, order: map[int][]int{},
+		written: map[int]int{}, again: map[int]bool{}, late: map[int]bool{}, got: map[int]int{}, order: map[int][]int{},
 	}
 	defer m.close()
 	m.step(time.Second) // what is there before the first look is old news
@@ -50,6 +50,7 @@ func checkActions(t *rapid.T) {
 		"delete":        m.deletePath,
 		"step":          func(*rapid.T) { m.step(time.Second) },
 		"look":          func(*rapid.T) { m.look(); m.take() },
+		"read":          func(t *rapid.T) { m.readSome(rapid.IntRange(1, 3).Draw(t, "chunks")); m.take() },
 		"rest":          func(*rapid.T) { m.rest(); m.step(time.Second) },
 		"idle":          m.idle,
 		"restart":       m.restartNow,
@@ -68,6 +69,9 @@ func checkActions(t *rapid.T) {
 			t.Fatalf("incarnation %d came out of order: %v:\n%s", gen, lines, m.story())
 		}
 	}
+	if !slices.IsSorted(m.inTime) {
+		t.Fatalf("the incarnations came out of order: %v:\n%s", m.inTime, m.story())
+	}
 }
 
 // model is what happens to one followed path, and what must come of it.
@@ -79,6 +83,8 @@ type model struct {
 	rotated int           // app.log.1 to app.log.N exist
 	written map[int]int   // complete line -> incarnation
 	again   map[int]bool  // lines that may come twice
+	late    map[int]bool  // lines that were written to a rotated file
+	inTime  []int         // the others, as they came first
 	got     map[int]int   // how often each line came
 	order   map[int][]int // incarnation -> lines as they came first
 }
@@ -115,11 +121,29 @@ func (m *model) take() {
 		require.NoError(m.t, err, "a line that nobody wrote: %q", line)
 		if m.got[n] == 0 {
 			m.order[m.written[n]] = append(m.order[m.written[n]], n)
+			if !m.late[n] && !m.again[n] {
+				m.inTime = append(m.inTime, n)
+			}
 		}
 		m.got[n]++
 	}
-	m.log("read %d lines", len(m.lines))
+	m.log("read %d lines: %s", len(m.lines), m.runs())
 	m.lines, m.from = nil, nil
+}
+
+// runs tells which lines came, and of which sources.
+func (m *model) runs() string {
+	var b strings.Builder
+	for i, line := range m.lines {
+		n, _, _ := strings.Cut(line, " ")
+		switch {
+		case i == 0 || m.from[i] != m.from[i-1]:
+			fmt.Fprintf(&b, " %.4s: %s", m.from[i].ID, n)
+		default:
+			fmt.Fprintf(&b, " %s", n)
+		}
+	}
+	return b.String()
 }
 
 // current is the file at the path, or nil.
@@ -149,12 +173,12 @@ func (m *model) write(t *rapid.T, f *modelFile) {
 	if f.begun != "" {
 		n, _ = strconv.Atoi(strings.Fields(f.begun)[0])
 		b.WriteString(" end\n")
-		m.written[n] = f.gen
+		m.written[n], m.late[n] = f.gen, !f.current
 		f.begun = ""
 	}
 	for range rapid.IntRange(1, 5).Draw(t, "lines") {
 		fmt.Fprintf(&b, "%d %s\n", m.next, strings.Repeat("x", rapid.SampledFrom([]int{0, 10, 2000}).Draw(t, "more")))
-		m.written[m.next] = f.gen
+		m.written[m.next], m.late[m.next] = f.gen, !f.current
 		m.next++
 	}
 	m.log("write gen %d: %d..%d", f.gen, n, m.next-1)

@@ -3,6 +3,7 @@ package tail
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/dalog-project/dalog/internal/delivery"
 	"github.com/dalog-project/dalog/internal/vfs"
@@ -13,7 +14,16 @@ import (
 // is read from there.
 func (t *Tailer) copyOf(p *place, a *arrival, s *Source) {
 	t.packs.of[a.ident] = s
+	s.isPacked(a.suffix, t.now)
 	t.remember(Known{ID: delivery.NewSourceID(), File: a.ident, Path: p.path, Packed: true, Of: s.ID})
+}
+
+// isPacked notes the suffix of the compressed form of s, unless its file has a rotated
+// name itself.
+func (s *Source) isPacked(suffix string, now time.Time) {
+	if !s.sighted.Equal(now) {
+		s.suffix, s.sighted = suffix, now
+	}
 }
 
 // doneCopy says that nothing of a compressed file will be needed.

@@ -277,15 +277,21 @@ func (v *view) unread(a *arrival, u *unpacked) *Known {
 // one that is just being compressed.
 func (u *unpacked) isBeside(files []*arrival) bool {
 	return slices.ContainsFunc(files, func(a *arrival) bool {
-		return !a.packed && a.look.size >= u.size && bytesAt(a.file, u.head, 0) && bytesAt(a.file, u.last, u.size-int64(len(u.last)))
+		return !a.packed && a.look.size >= u.size && u.isIn(a.file)
 	})
+}
+
+// isIn tells whether f begins with what was unpacked, as far as the beginning and the
+// end of that show.
+func (u *unpacked) isIn(f *os.File) bool {
+	return bytesAt(f, u.head, 0) && bytesAt(f, u.last, u.size-int64(len(u.last)))
 }
 
 // opened gives the open source of p of whose content what was unpacked is the
 // beginning, or nil.
 func (t *Tailer) opened(p *place, u *unpacked) *Source {
 	for _, s := range t.sources {
-		if s.place == p && !s.ended && bytesAt(s.file, u.head, 0) && bytesAt(s.file, u.last, u.size-int64(len(u.last))) {
+		if s.place == p && !s.ended && u.isIn(s.file) {
 			return s
 		}
 	}

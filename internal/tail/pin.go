@@ -140,7 +140,7 @@ func (t *Tailer) fromPins(v *view) (found []*arrival) {
 			continue
 		}
 		v.found(k)
-		found = append(found, &arrival{opened: o, name: name, known: k, rotated: true, copied: v.exists})
+		found = append(found, &arrival{opened: o, name: name, suffix: "0", known: k, rotated: true, copied: v.exists})
 	}
 	return found
 }

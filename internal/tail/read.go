@@ -67,7 +67,7 @@ func (t *Tailer) read(s *Source) (Chunk, bool) {
 	want := len(last) + quantum
 	limited := start < s.allowed
 	if limited {
-		want = len(last) + int(min(quantum, s.allowed-start))
+		want = len(last) + int(s.allowed-start)
 	}
 	got, err := t.pread(s.file, 0, want, from)
 	if err != nil {
@@ -90,7 +90,7 @@ func (t *Tailer) read(s *Source) (Chunk, bool) {
 		got += n
 	}
 	data := t.buf[len(last):got]
-	if n := s.first.Offset; start == 0 && n > 0 && !limited && (int64(len(data)) < n || delivery.Anchor(data[:n]) != s.first.Head) {
+	if n := s.first.Offset; start == 0 && n > 0 && (int64(len(data)) < n || delivery.Anchor(data[:n]) != s.first.Head) {
 		return t.broke(s)
 	}
 	if start == 0 && len(data) > 0 && data[0] == 0 {
@@ -110,11 +110,12 @@ func (t *Tailer) read(s *Source) (Chunk, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s.readErr = nil
-	if before := s.unread(); before != nil && !limited && len(data) > 0 {
-		// What is in before now may have been written before data was.
-		s.allowed = start + int64(len(data))
-		t.waitFor(s, before)
-		return Chunk{}, false
+	if len(data) > 0 {
+		if before := t.before(s, limited); before != nil {
+			s.allowed = start + int64(len(data))
+			t.waitFor(s, before)
+			return Chunk{}, false
+		}
 	}
 	s.eof = got < want && !s.partial
 	s.seen = start + int64(len(data))

@@ -65,6 +65,7 @@ func (t *Tailer) release(s *Source) {
 // openGates lets the sources go on that waited for s to be read to its end.
 // Tailer.mu must be held.
 func (t *Tailer) openGates(s *Source) {
+	s.due = 0
 	for _, w := range s.waiting {
 		w.gate = nil
 		t.offer(w)
@@ -72,13 +73,33 @@ func (t *Tailer) openGates(s *Source) {
 	s.waiting = nil
 }
 
+// before gives an older file of the same path that must be read to its end before s,
+// which was just read, hands on what it holds; nil for none. Whatever such files hold
+// now may have been written before that was. Where s has waited already, only those
+// count that it has waited for: what was written to others since came later.
+// Tailer.mu must be held.
+func (t *Tailer) before(s *Source, waited bool) (before *Source) {
+	if !waited {
+		t.asked++
+		s.asked = t.asked
+	}
+	for o := s.older; o != nil; o = o.older {
+		if !waited && o.due == 0 && o.holdsMore() {
+			o.due, o.eof = s.asked, false
+			t.offer(o)
+		}
+		if before == nil && o.due > 0 && o.due <= s.asked {
+			before = o
+		}
+	}
+	return before
+}
+
 // waitFor makes s, which was just read without result, wait until before has
 // been read to its end. Tailer.mu must be held.
 func (t *Tailer) waitFor(s, before *Source) {
 	s.gate = before
 	before.waiting = append(before.waiting, s)
-	before.eof = false
-	t.offer(before)
 	s.eof, s.again = false, false
 	t.release(s)
 }
@@ -106,15 +127,22 @@ func (t *Tailer) Older(s *Source) (list []*Source) {
 // it, or nil. Tailer.mu must be held.
 func (s *Source) unread() *Source {
 	for o := s.older; o != nil; o = o.older {
-		switch {
-		case o.ended, o.readErr != nil:
-			continue
-		case !o.active, o.broken, o.partial, o.parked:
-			return o
-		}
-		if st, err := lookFile(o.file); err == nil && st.size > o.seen {
+		if o.holdsMore() {
 			return o
 		}
 	}
 	return nil
+}
+
+// holdsMore tells whether s has something that was not read, as far as can be
+// told. Tailer.mu must be held.
+func (s *Source) holdsMore() bool {
+	switch {
+	case s.ended, s.readErr != nil:
+		return false
+	case s.broken, s.partial, s.parked, !s.active && !s.bare:
+		return true
+	}
+	st, err := lookFile(s.file)
+	return err == nil && (st.size > s.seen || st.size < s.offset())
 }

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -126,8 +127,11 @@ func (r *rig) step(d time.Duration) {
 }
 
 // read reads all there is to read.
-func (r *rig) read() (chunks int) {
-	for {
+func (r *rig) read() (chunks int) { return r.readSome(math.MaxInt) }
+
+// readSome reads at most so many chunks.
+func (r *rig) readSome(limit int) (chunks int) {
+	for chunks < limit {
 		c, ok := r.tailer.Next()
 		if !ok {
 			return chunks
@@ -162,6 +166,7 @@ func (r *rig) read() (chunks int) {
 			}
 		}
 	}
+	return chunks
 }
 
 // look looks and reads, as often as it takes for everything to be noticed.

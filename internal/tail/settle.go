@@ -79,15 +79,11 @@ func (t *Tailer) settle(p *place, v *view) {
 			take(a)
 		}
 	}
-	for _, a := range packed {
-		switch {
-		case same || a.known != nil:
-			a.copied = v.exists
-		case before != nil: // it was at the path after that, whatever its times say
-			a.birth = max(a.birth, before.age)
-		}
-	}
 	arrivals = append(arrivals, packed...)
+	orderPacked(arrivals) // the path's file is among them
+	for _, a := range arrivals {
+		t.orderByName(p, a)
+	}
 	arrivals = append(arrivals, t.fromPins(v)...)
 	if p.first {
 		t.mark(p.path, p.mark)
@@ -98,6 +94,24 @@ func (t *Tailer) settle(p *place, v *view) {
 		t.adopt(p, a)
 	}
 	p.first = false
+}
+
+// orderByName gives a file that is new beside the path a time of birth that fits its
+// name, as far as the times of what is open leave that open: they may be the same, and
+// compressed files have none that count.
+func (t *Tailer) orderByName(p *place, a *arrival) {
+	for o := p.last; o != nil; o = o.older {
+		if !o.sighted.Equal(t.now) || !a.packed && max(a.birth-o.age, o.age-a.birth) > int64(t.tick) {
+			continue
+		}
+		switch {
+		case olderSuffix(a.suffix, o.suffix):
+			a.birth = min(a.birth, o.age)
+		case olderSuffix(o.suffix, a.suffix):
+			a.birth = max(a.birth, o.age)
+			return
+		}
+	}
 }
 
 // oldNews leaves a file alone that was there before its path was followed, and

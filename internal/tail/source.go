@@ -19,6 +19,8 @@ type Source struct {
 	name      string // present name
 	key       fileKey
 	ident     vfs.Identity
+	suffix    string    // of its rotated name, or that of its compressed form
+	sighted   time.Time // when that was last seen
 	age       int64     // orders the sources of a place: time of birth, or of truncation
 	live      int       // how many followed paths lead here
 	rotatedAt time.Time // when live became 0
@@ -69,6 +71,8 @@ type Source struct {
 	hintless  bool              // but cannot be had
 	readErr   error
 	older     *Source   // the file of the path before this one
+	due       int64     // since which question newer ones wait for it to be read to its end; 0: they need not
+	asked     int64     // the question after which allowed was set
 	gate      *Source   // older, while it is to be read to its end first
 	waiting   []*Source // whose gate this is
 	next      *Source   // in the ready list

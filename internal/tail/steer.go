@@ -122,7 +122,7 @@ func (t *Tailer) fork(s *Source) {
 	}
 	next := &Source{
 		ID: delivery.NewSourceID(), Path: s.Path, Pattern: s.Pattern,
-		place: s.place, name: s.name, key: s.key, ident: s.ident, age: s.age + 1, live: s.live, rotatedAt: s.rotatedAt,
+		place: s.place, name: s.name, suffix: s.suffix, sighted: s.sighted, key: s.key, ident: s.ident, age: s.age, live: s.live, rotatedAt: s.rotatedAt,
 		size: s.size, peak: s.size, mtime: s.mtime, ctime: s.ctime, links: s.links,
 		file: s.file, pack: s.pack, from: s.from, partial: s.partial, cursor: cursor, confirmed: cursor.Position(),
 	}
@@ -131,10 +131,11 @@ func (t *Tailer) fork(s *Source) {
 			q.cur = next
 		}
 	}
+	newer := t.newer(s)
 	t.end(s)
 	t.drop(s.ID)
 	t.add(next)
-	t.enter(next)
+	t.enter(next, newer)
 	t.cfg.Notify(Event{Kind: FileForked, Path: s.Path, Name: s.name, Source: next.ID, Offset: s.forkAt - 1})
 }
 

@@ -52,6 +52,7 @@ type Tailer struct {
 	ready   readyList
 	touched []*Source // by hints
 	begun   int       // sources that became active
+	asked   int64     // how often it was asked what older files hold
 	ending  bool      // nothing waits any more
 }
 

@@ -88,6 +88,9 @@ func (t *Tailer) view(p *place) (*view, error) {
 	still := v.exists == (err == nil) && (!v.exists || at.key == again.key)
 	v.same = v.same && still
 	v.consistent = v.same || still && v.list.current(p.dir)
+	if v.same && p.cur.place == p {
+		p.cur.suffix, p.cur.sighted = "", t.now
+	}
 	return v, nil
 }
 
@@ -138,6 +141,8 @@ func (t *Tailer) siblings(p *place, list *dirList, head *opened, all bool) (foun
 		case k != nil && (k.Path != p.path || k.Done && (k.Packed || s.look.size <= k.Position.Offset)):
 			continue
 		case k != nil && t.packs.of[s.ident] != nil:
+			suffix, _ := rotation(p.base, filepath.Base(name))
+			t.packs.of[s.ident].isPacked(suffix, t.now)
 			continue
 		case packed && k == nil && (s.look.mtime <= p.mark || t.packs.of[s.ident] != nil) && !all:
 			continue
@@ -189,19 +194,26 @@ func byAge(a, b *arrival) int {
 }
 
 // orderPacked gives compressed files a time of birth that fits what they hold:
-// before it was last written to, and before newer files were born.
+// before it was last written to, after older files were born, and not after newer ones
+// were.
 func orderPacked(found []*arrival) {
 	for _, a := range found {
-		if a.packed {
-			a.birth = min(a.birth, a.look.mtime)
+		if !a.packed {
+			continue
+		}
+		a.birth = min(a.birth, a.look.mtime)
+		for _, b := range found {
+			if !b.packed && olderSuffix(b.suffix, a.suffix) { // the time may be in whole seconds
+				a.birth = max(a.birth, b.birth)
+			}
 		}
 	}
 	for range found {
 		changed := false
 		for _, a := range found {
 			for _, b := range found {
-				if a.packed && a.birth >= b.birth && olderSuffix(a.suffix, b.suffix) {
-					a.birth, changed = b.birth-1, true
+				if a.packed && a.birth > b.birth && olderSuffix(a.suffix, b.suffix) {
+					a.birth, changed = b.birth, true
 				}
 			}
 		}
@@ -237,6 +249,10 @@ func (t *Tailer) sight(p *place, name string) (s *sighting, ok bool) {
 	}
 	if open := t.open[st.key]; open != nil {
 		open.name = path
+		if open.place == p {
+			open.suffix, _ = rotation(p.base, filepath.Base(name))
+			open.sighted = t.now
+		}
 		return nil, true
 	}
 	if s, ok := p.sightings[name]; ok && s.look == st {
