@@ -50,7 +50,7 @@ func (t *Tailer) adopt(p *place, a *arrival) {
 		t.add(s)
 	}
 	event.Source, event.Offset = s.ID, s.offset()
-	t.enter(s, nil)
+	t.enter(s, a.newer)
 	if a.rotated {
 		s.rotatedAt = t.now
 		if a.packed {

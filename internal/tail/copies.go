@@ -153,7 +153,7 @@ func (t *Tailer) settleSame(p *place, a *arrival, arrivals []*arrival, hidden bo
 	case hidden:
 		take = true
 	case t.bareLately(p, position): // a copy of what was in the path's file before that was emptied, all of it unread
-		a.copied, take = true, true
+		take = true
 	default:
 		t.leave(p, a, delivery.NewSourceID())
 		return false, false

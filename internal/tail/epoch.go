@@ -56,14 +56,9 @@ func (t *Tailer) renew(s *Source) {
 			q.cur = next
 		}
 	}
-	if best >= 0 {
-		t.moveTo(s, found[best])
-	} else {
-		t.end(s)
-		t.drop(s.ID)
-	}
+	s.sighted = time.Time{} // that was next
 	for _, a := range missed {
-		a.birth = max(a.birth, next.age)
+		a.birth, a.newer = max(a.birth, next.age), newer
 		if newer != nil {
 			a.birth = min(a.birth, newer.age)
 		}
@@ -72,6 +67,12 @@ func (t *Tailer) renew(s *Source) {
 	}
 	t.add(next)
 	t.enter(next, newer)
+	if best >= 0 {
+		t.moveTo(s, found[best])
+	} else { // now that those are in their places which others must wait for
+		t.end(s)
+		t.drop(s.ID)
+	}
 }
 
 // patience is how long renew waits: without a copy, or with one that has less than
@@ -191,11 +192,10 @@ func bytesAt(f *os.File, p []byte, offset int64) bool {
 
 // moveTo lets s go on in a copy of its file.
 func (t *Tailer) moveTo(s *Source, copied *arrival) {
-	delete(t.open, s.key)
 	cursor, err := delivery.CursorAt(copied.file, s.offset())
 	t.mu.Lock()
 	s.file, s.key, s.ident, s.name = copied.file, copied.look.key, copied.ident, copied.name
-	s.suffix, s.from = copied.suffix, copied.from
+	s.suffix, s.sighted, s.from = copied.suffix, t.now, copied.from
 	s.size, s.mtime, s.ctime, s.links = copied.look.size, copied.look.mtime, copied.look.ctime, copied.look.links
 	s.live, s.rotatedAt, s.nextLook = 0, t.now, t.now
 	if s.pack, s.partial = copied.pack, copied.partial; s.pack != nil {

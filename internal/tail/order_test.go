@@ -101,6 +101,23 @@ func TestOrder(t *testing.T) {
 			r.read()
 			r.want("bb", "c more")
 		}},
+		{"emptied twice, and another file is read meanwhile", func(r *rig) {
+			r.three()
+			r.append("app.log", "c more\n")
+			r.step(time.Second)
+			r.rename("app.log.2", "app.log.3")
+			r.append("app.log.2", "b, unseen\n") // copied
+			r.truncate("app.log.1")
+			r.append("app.log.1", "bb\n")
+			time.Sleep(clockTick)
+			r.tailer.cfg.Notify = func(e Event) {
+				if r.events = append(r.events, e); e.Kind == FileMissed {
+					r.read()
+				}
+			}
+			r.look()
+			r.want("b, unseen", "bb", "c more")
+		}},
 		{"renamed and packed, seen and not read, and another packed as bzip2 does", func(r *rig) {
 			r.append("app.log", "a\n")
 			r.look()
@@ -160,6 +177,7 @@ func TestOrder(t *testing.T) {
 			r.shift()
 			r.rest()
 			r.append("app.log", "c\n")
+			time.Sleep(clockTick)
 			r.append("app.log.1", "b late\n")
 			r.later("app.log.1")
 			r.pack("app.log.1")

@@ -131,11 +131,10 @@ func (t *Tailer) fork(s *Source) {
 			q.cur = next
 		}
 	}
-	newer := t.newer(s)
-	t.end(s)
-	t.drop(s.ID)
 	t.add(next)
-	t.enter(next, newer)
+	t.enter(next, t.newer(s))
+	t.end(s) // now that next is where others must wait for it
+	t.drop(s.ID)
 	t.cfg.Notify(Event{Kind: FileForked, Path: s.Path, Name: s.name, Source: next.ID, Offset: s.forkAt - 1})
 }
 

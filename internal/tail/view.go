@@ -49,6 +49,7 @@ type arrival struct {
 	partial bool      // and that is not all
 	content *unpacked // what a compressed file was found to hold
 	fit     fit       // what it has of a source that was emptied
+	newer   *Source   // it comes right before that one, whatever its times say
 	// copied: what it holds was in the path's file once; it is older than what
 	// that holds now, though born later.
 	copied bool
