@@ -43,6 +43,7 @@ func (a *arrival) isBeing() bool {
 func (s *Source) fits(a *arrival) fit {
 	anchor, offset := s.anchor(), s.offset()
 	switch {
+	case a.look.size == 0: // whatever it is, that will be written
 	case anchor.Offset == 0: // nothing is known of the content: the size must do
 		if s.peak > 0 && a.look.size >= s.peak {
 			return whole
