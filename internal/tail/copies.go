@@ -43,6 +43,7 @@ func (a *arrival) isBeing() bool {
 func (s *Source) fits(a *arrival) fit {
 	anchor, offset := s.anchor(), s.offset()
 	switch {
+	case a.look.size == 0: // whatever it is, that will be written
 	case anchor.Offset == 0: // nothing is known of the content: the size must do
 		if s.peak > 0 && a.look.size >= s.peak {
 			return whole
@@ -150,8 +151,8 @@ func (t *Tailer) settleSame(p *place, a *arrival, arrivals []*arrival, hidden bo
 	case alike:
 		t.leave(p, a, id)
 		return false, false
-	case hidden:
-		take = true
+	case hidden: // before the path's file was there, even if that is as old as far as the clock tells
+		a.copied, take = true, true
 	case t.bareLately(p, position): // a copy of what was in the path's file before that was emptied, all of it unread
 		take = true
 	default:

@@ -314,6 +314,33 @@ func TestCopyTruncate(t *testing.T) {
 	}
 }
 
+// An empty file is not a copy of what was there when it was seen first: it becomes
+// one of what is there when it is written.
+func TestCopyWhileEmpty(t *testing.T) {
+	t.Parallel()
+	r := tempRig(t, Config{}, "app.log")
+	r.append("app.log", "a\n")
+	r.look()
+	r.copy("app.log", "app.log.1")
+	r.truncate("app.log")
+	r.append("app.log", "b1\nb2\n")
+	r.rename("app.log.1", "app.log.2")
+	r.append("app.log.1", "")
+	r.lazy = true
+	r.look()
+	r.want("a", "b1", "b2")
+	r.append("app.log.1", "b1\nb2\n")
+	r.truncate("app.log")
+	r.append("app.log", "c1\nc2\nc3\n")
+	r.restart()
+	r.lazy = false
+	r.look()
+	r.want("b1", "b2", "c1", "c2", "c3")
+	for _, e := range r.events {
+		require.Zero(t, e.Unread, "event %d", e.Kind)
+	}
+}
+
 // Copied, truncated, written to and renamed between two looks: it is the renamed
 // file whose content is gone, and not that of the new one at the path.
 func TestCopiedAndRenamed(t *testing.T) {
