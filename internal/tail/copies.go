@@ -151,8 +151,8 @@ func (t *Tailer) settleSame(p *place, a *arrival, arrivals []*arrival, hidden bo
 	case alike:
 		t.leave(p, a, id)
 		return false, false
-	case hidden: // before the path's file was there, even if that is as old as far as the clock tells
-		a.copied, take = true, true
+	case hidden:
+		take = true
 	case t.bareLately(p, position): // a copy of what was in the path's file before that was emptied, all of it unread
 		take = true
 	default:

@@ -67,7 +67,7 @@ func (t *Tailer) settle(p *place, v *view) {
 		case same:
 			ours, unsure := t.settleSame(p, a, arrivals, hidden(a))
 			if pending = pending || unsure; ours {
-				a.copied = true
+				a.copied = true // before the path's file was there, whatever its times say
 				take(a)
 			}
 		case v.head != nil && v.head.ident.Birth != 0 && a.ident.Birth > v.head.ident.Birth:
