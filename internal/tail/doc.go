@@ -18,6 +18,16 @@
 // shorter than the offset, or the bytes before the offset have changed. They
 // are compared at every read.
 //
+// # Order
+//
+// The files of a path are in order by their times of birth. Where these are the same,
+// or are only those of a compressed form, their rotated names decide: numbers count
+// back in time, dates forward, and the path itself is the newest. What goes on in a
+// file that was emptied comes right after what it held before.
+//
+// A source that has read something waits until those before it have been read to the
+// end they had then, even those that are found only while it waits.
+//
 // # Rotation
 //
 // A renamed file stays open and followed until it has been read to its end,
