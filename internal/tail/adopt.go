@@ -14,9 +14,12 @@ import (
 func (t *Tailer) adopt(p *place, a *arrival) {
 	s := &Source{
 		ID: delivery.NewSourceID(), Path: p.path, Pattern: p.pattern.index,
-		place: p, name: a.name, suffix: a.suffix, sighted: t.now, key: a.look.key, ident: a.ident, age: a.birth,
+		place: p, name: a.name, key: a.look.key, ident: a.ident, age: a.birth,
 		size: a.look.size, peak: a.look.size, mtime: a.look.mtime, ctime: a.look.ctime, links: a.look.links,
 		file: a.file, cursor: &delivery.Cursor{}, pack: a.pack, from: a.from, partial: a.partial,
+	}
+	if a.named() {
+		s.suffix, s.sighted = a.suffix, t.now
 	}
 	if a.copied && p.cur != nil {
 		s.age = min(s.age, p.cur.age)

@@ -195,7 +195,10 @@ func (t *Tailer) moveTo(s *Source, copied *arrival) {
 	cursor, err := delivery.CursorAt(copied.file, s.offset())
 	t.mu.Lock()
 	s.file, s.key, s.ident, s.name = copied.file, copied.look.key, copied.ident, copied.name
-	s.suffix, s.sighted, s.from = copied.suffix, t.now, copied.from
+	s.from = copied.from
+	if copied.named() {
+		s.suffix, s.sighted = copied.suffix, t.now
+	}
 	s.size, s.mtime, s.ctime, s.links = copied.look.size, copied.look.mtime, copied.look.ctime, copied.look.links
 	s.live, s.rotatedAt, s.nextLook = 0, t.now, t.now
 	if s.pack, s.partial = copied.pack, copied.partial; s.pack != nil {

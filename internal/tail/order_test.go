@@ -156,6 +156,20 @@ func TestOrder(t *testing.T) {
 			r.look()
 			r.want("a", "b", "c")
 		}},
+		{"renamed to an unusual name while nobody looks, and another one made and packed", func(r *rig) {
+			r.append("app.log", "a\n")
+			r.look()
+			r.restart()
+			r.append("app.log", "b\n")
+			r.rename("app.log", "old")
+			time.Sleep(clockTick)
+			r.append("app.log", "c\n")
+			r.shift()
+			r.pack("app.log.1")
+			r.append("app.log", "d\n")
+			r.look()
+			r.want("a", "b", "c", "d")
+		}},
 		{"three made between two looks, one of them packed as bzip2 does", func(r *rig) {
 			r.append("app.log", "a\n")
 			r.look()

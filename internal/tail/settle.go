@@ -83,7 +83,9 @@ func (t *Tailer) settle(p *place, v *view) {
 	arrivals = append(arrivals, packed...)
 	orderPacked(arrivals) // the path's file is among them
 	for _, a := range arrivals {
-		t.orderByName(p, a)
+		if a.named() {
+			t.orderByName(p, a)
+		}
 	}
 	arrivals = append(arrivals, t.fromPins(v)...)
 	if p.first {

@@ -204,7 +204,7 @@ func orderPacked(found []*arrival) {
 		}
 		a.birth = min(a.birth, a.look.mtime)
 		for _, b := range found {
-			if !b.packed && olderSuffix(b.suffix, a.suffix) { // the time may be in whole seconds
+			if !b.packed && b.named() && olderSuffix(b.suffix, a.suffix) { // the time may be in whole seconds
 				a.birth = max(a.birth, b.birth)
 			}
 		}
@@ -213,7 +213,7 @@ func orderPacked(found []*arrival) {
 		changed := false
 		for _, a := range found {
 			for _, b := range found {
-				if a.packed && a.birth > b.birth && olderSuffix(a.suffix, b.suffix) {
+				if a.packed && b.named() && a.birth > b.birth && olderSuffix(a.suffix, b.suffix) {
 					a.birth, changed = b.birth, true
 				}
 			}
@@ -223,6 +223,10 @@ func orderPacked(found []*arrival) {
 		}
 	}
 }
+
+// named tells whether the name of a says something about its age: it is that of the path
+// or a rotated one.
+func (a *arrival) named() bool { return a.suffix != "" || !a.rotated }
 
 // madeAt is when the file itself was made, compressed or not.
 func (a *arrival) madeAt() int64 {
@@ -250,9 +254,8 @@ func (t *Tailer) sight(p *place, name string) (s *sighting, ok bool) {
 	}
 	if open := t.open[st.key]; open != nil {
 		open.name = path
-		if open.place == p {
-			open.suffix, _ = rotation(p.base, filepath.Base(name))
-			open.sighted = t.now
+		if suffix, ok := rotation(p.base, filepath.Base(name)); ok && open.place == p {
+			open.suffix, open.sighted = suffix, t.now
 		}
 		return nil, true
 	}
