@@ -42,7 +42,7 @@ func (t *Tailer) renew(s *Source) {
 
 	next := &Source{
 		ID: delivery.NewSourceID(), Path: s.Path, Pattern: s.Pattern,
-		place: p, name: s.name, suffix: s.suffix, sighted: s.sighted, key: key, ident: ident, age: s.age, live: s.live, rotatedAt: s.rotatedAt,
+		place: p, name: s.name, key: key, ident: ident, age: s.age, live: s.live, rotatedAt: s.rotatedAt,
 		size: s.size, peak: s.size, mtime: s.mtime, ctime: s.ctime, links: s.links,
 		file: file, cursor: &delivery.Cursor{},
 	}
@@ -56,7 +56,7 @@ func (t *Tailer) renew(s *Source) {
 			q.cur = next
 		}
 	}
-	s.sighted = time.Time{} // that was next
+	next.suffix, next.sighted, s.sighted = s.suffix, s.sighted, time.Time{}
 	for _, a := range missed {
 		a.birth, a.newer = max(a.birth, next.age), newer
 		if newer != nil {

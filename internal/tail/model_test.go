@@ -14,9 +14,11 @@ import (
 )
 
 // Whatever happens to a file between looks and restarts, every complete line
-// comes, once, in the order of its file. Content that vanishes before it was
-// seen is not asked for: the model looks before it deletes or empties, or keeps
-// a copy.
+// comes, once, in the order of its file, and the incarnations come in the order they
+// were made. Of that are left out lines that were written when their file was rotated
+// already, which come when they are written, and those that come again after a restart.
+// Content that vanishes before it was seen is not asked for: the model looks before it
+// deletes or empties, or keeps a copy.
 func TestActionLists(t *testing.T) {
 	t.Parallel()
 	for part := range 3 { // at once, since each waits for the clock of the file system now and then
