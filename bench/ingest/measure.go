@@ -16,6 +16,10 @@ import (
 // time is taken at the last growth.
 const quiet = 1500 * time.Millisecond
 
+// lookEvery is how often the sizes of the files are looked at, less often where there
+// are so many that it would take more than a fiftieth of the time.
+const lookEvery = 5 * time.Millisecond
+
 const stopTime = 20 * time.Second
 
 // figures are what one run has shown.
@@ -40,16 +44,19 @@ func measure(r *receiver, n int, send func() error) (figures, error) {
 	began := time.Now()
 	s := startSending(send)
 	grown, size := began, int64(0)
+	pause := lookEvery
 	for !s.ended() || time.Since(grown) < quiet {
 		select {
 		case <-r.Done():
 			return figures{}, fmt.Errorf("the receiver has ended under load: %s", r.State())
-		case <-time.After(5 * time.Millisecond):
+		case <-time.After(pause):
 		}
+		looked := time.Now()
 		now, err := totalSize(r.dir)
 		if err != nil {
 			return figures{}, err
 		}
+		pause = max(lookEvery, 50*time.Since(looked))
 		if now != size {
 			grown, size = time.Now(), now
 		}

@@ -59,13 +59,15 @@ type chain struct {
 	first, last int32
 }
 
-// sizeEstimate is how many bytes the stored lines of msgs take, escapes and
-// the headers of further lines aside.
+// sizeEstimate is how many bytes the stored lines of msgs take in the layout
+// LineISO, escapes, the headers of further lines and the peer's address aside. It is
+// close: a batch of what one read gave, which is a little more, fits into the power of
+// two that was read.
 func sizeEstimate(msgs []syslog.Message) int {
 	n := 0
 	for i := range msgs {
 		m := &msgs[i]
-		n += 56 + len(m.Host) + len(m.Program) + len(m.PID) + len(m.Text)
+		n += 40 + len(m.Host) + len(m.Program) + len(m.PID) + len(m.Text)
 	}
 	return n
 }

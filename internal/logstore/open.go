@@ -74,7 +74,7 @@ func open(cfg Config, logs, state vfs.FS) (*Store, error) {
 		state:    state,
 		router:   newRouter(existing, cfg.MaxFiles, cfg.MaxFilesPerPeer),
 		budget:   budget{limit: cfg.MaxUncommitted},
-		batches:  batchPool{limit: int(cfg.MaxUncommitted)},
+		batches:  batchPool{limit: int(cfg.MaxUncommitted) + maxGroup}, // a group that is merged is there twice, for a moment
 		queue:    newQueue(),
 		pending:  pending{wake: make(chan struct{}, 1)},
 		reopen:   make(chan chan error),

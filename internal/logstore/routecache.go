@@ -2,6 +2,7 @@ package logstore
 
 import (
 	"encoding/binary"
+	"math/bits"
 
 	"github.com/dalog-project/dalog/internal/syslog"
 )
@@ -11,27 +12,47 @@ import (
 // does. Longer names are left to the router.
 type routeCache struct {
 	known  *map[string]*route // that of the router when the cache was filled
-	places [256]struct {
-		length uint8
-		name   [23]byte
-		to     *route // nil: nothing is here
-	}
+	places []cachedRoute      // a power of two
+	shift  int                // of a hash, to a place
 }
+
+type cachedRoute struct {
+	to     *route // nil: nothing is here
+	length uint8
+	name   [23]byte
+}
+
+// There are places for four times the programs known, so that few fall on one.
+const (
+	minPlaces = 256
+	maxPlaces = 8192
+)
 
 // begin forgets what was found before the routes changed.
 func (c *routeCache) begin(r *router) {
-	if known := r.known.Load(); c.known != known {
-		*c = routeCache{known: known}
+	known := r.known.Load()
+	if c.known == known {
+		return
 	}
+	c.known = known
+	n := minPlaces
+	for n < maxPlaces && n < 4*len(*known) {
+		n *= 2
+	}
+	if n == len(c.places) {
+		clear(c.places)
+		return
+	}
+	c.places, c.shift = make([]cachedRoute, n), 64-bits.TrailingZeros(uint(n))
 }
 
 // route is r.route(m).
 func (c *routeCache) route(r *router, m *syslog.Message) *route {
 	n := len(m.Program)
-	if n == 0 || n > len(c.places[0].name) {
+	if n == 0 || n > len(cachedRoute{}.name) {
 		return r.route(m)
 	}
-	at := &c.places[placeOf(m.Program)]
+	at := &c.places[hashName(m.Program)>>c.shift]
 	if at.to != nil && string(at.name[:at.length]) == string(m.Program) {
 		return at.to
 	}
@@ -43,8 +64,8 @@ func (c *routeCache) route(r *router, m *syslog.Message) *route {
 	return to
 }
 
-// placeOf mixes the first and the last bytes of a name.
-func placeOf(name []byte) uint8 {
+// hashName mixes the first and the last bytes of a name, best into the upper bits.
+func hashName(name []byte) uint64 {
 	var x uint64
 	if n := len(name); n >= 8 {
 		x = binary.LittleEndian.Uint64(name) + 3*binary.LittleEndian.Uint64(name[n-8:])
@@ -53,5 +74,5 @@ func placeOf(name []byte) uint8 {
 			x = x<<8 | uint64(c)
 		}
 	}
-	return uint8(x * 0x9e3779b97f4a7c15 >> 56)
+	return x * 0x9e3779b97f4a7c15
 }
