@@ -93,7 +93,7 @@ func (t *Tailer) sortOut(s, next *Source, found []*arrival, best int) (missed []
 	p := s.place
 	for _, a := range found {
 		if a.content != nil && a.content.size > 0 && a.content.size == s.size && a.content.isIn(s.file) {
-			s.isPacked(a.suffix, t.now)
+			t.isPacked(s, a.suffix)
 		}
 	}
 	for i, a := range found {
@@ -124,10 +124,16 @@ func (t *Tailer) sortOut(s, next *Source, found []*arrival, best int) (missed []
 		case a.fit != unlike:
 			t.leave(p, a, s.ID)
 		case a.packed && (a.content.match != nil || a.content.isBeside(found) || t.opened(p, a.content) != nil), // settlePacked deals with it
-			!a.packed && a.look.size == 0,     // perhaps about to be written
-			a.known == nil && t.isNewer(a, s), // it came after the file was rotated
+			!a.packed && a.look.size == 0, // perhaps about to be written
 			a.away && !p.keepsOld(a.name),
 			a.madeAt() <= p.mark, a.packed && a.look.mtime <= p.mark:
+			a.content.drop()
+			a.drop()
+		case a.known == nil && t.isNewer(a, s): // it came after the file was rotated: settle takes it
+			if p.undecided[a.ident] = t.now; a.packed {
+				t.packs.ours[a.ident] = true
+			}
+			p.pending, p.due = true, t.now
 			a.content.drop()
 			a.drop()
 		case !a.packed && isPrefix(a.file, a.look.size, next.file):

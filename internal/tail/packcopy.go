@@ -3,7 +3,6 @@ package tail
 import (
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/dalog-project/dalog/internal/delivery"
 	"github.com/dalog-project/dalog/internal/vfs"
@@ -14,16 +13,20 @@ import (
 // is read from there.
 func (t *Tailer) copyOf(p *place, a *arrival, s *Source) {
 	t.packs.of[a.ident] = s
-	s.isPacked(a.suffix, t.now)
+	t.isPacked(s, a.suffix)
 	t.remember(Known{ID: delivery.NewSourceID(), File: a.ident, Path: p.path, Packed: true, Of: s.ID})
 }
 
-// isPacked notes the suffix of the compressed form of s, unless its file has a rotated
-// name itself.
-func (s *Source) isPacked(suffix string, now time.Time) {
-	if !s.sighted.Equal(now) {
-		s.suffix, s.sighted = suffix, now
+// isPacked notes the suffix of the compressed form of s, unless its file has a name
+// itself: a rotated one, or still that of the path.
+func (t *Tailer) isPacked(s *Source, suffix string) {
+	if s.sighted.Equal(t.now) {
+		return
 	}
+	if st, err := lookAt(s.place.path); err == nil && st.key == s.key {
+		suffix = ""
+	}
+	s.suffix, s.sighted = suffix, t.now
 }
 
 // doneCopy says that nothing of a compressed file will be needed.

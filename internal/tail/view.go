@@ -143,7 +143,7 @@ func (t *Tailer) siblings(p *place, list *dirList, head *opened, all bool) (foun
 			continue
 		case k != nil && t.packs.of[s.ident] != nil:
 			suffix, _ := rotation(p.base, filepath.Base(name))
-			t.packs.of[s.ident].isPacked(suffix, t.now)
+			t.isPacked(t.packs.of[s.ident], suffix)
 			continue
 		case packed && k == nil && (s.look.mtime <= p.mark || t.packs.of[s.ident] != nil) && !all:
 			continue
