@@ -13,7 +13,7 @@ import (
 // has passed since all files were last written.
 const (
 	applyFile   = 256 << 10
-	applyTotal  = 22 << 20
+	applyTotal  = 14 << 20
 	applyWithin = 10 * time.Millisecond
 	// applyMost is what applyWithin may become where writing to all files takes so
 	// long that it would be a tenth of the time and more, as for a thousand files.
