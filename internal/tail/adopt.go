@@ -23,6 +23,9 @@ func (t *Tailer) adopt(p *place, a *arrival) {
 	}
 	if a.copied && p.cur != nil {
 		s.age = min(s.age, p.cur.age)
+		if s.age == p.cur.age && !a.named() && p.cur.place == p { // no name says so
+			a.newer = p.cur
+		}
 	}
 	event := Event{Kind: FileFound, Path: p.path, Name: a.name}
 	var err error

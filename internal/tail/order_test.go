@@ -89,6 +89,23 @@ func TestOrder(t *testing.T) {
 			r.look()
 			r.want("aaaa", "b", "c3", "c2", "c1", "d")
 		}},
+		{"copied and truncated, the copy given an unusual name while away", func(r *rig) {
+			r.append("app.log", "aaaa\n")
+			r.look()
+			r.append("app.log", "b\n")
+			r.rest() // the copy is younger
+			r.copy("app.log", "app.log.1")
+			r.truncate("app.log")
+			r.append("app.log", "c\n")
+			for range 3 {
+				r.step(time.Second)
+			}
+			r.append("app.log", "d\n")
+			r.rename("app.log.1", "old")
+			r.restart()
+			r.look()
+			r.want("aaaa", "b", "c", "d")
+		}},
 		{"truncated, with another file made in the same tick", func(r *rig) {
 			s := r.three()
 			for _, s := range s {
