@@ -15,9 +15,10 @@ const (
 	applyFile   = 256 << 10
 	applyTotal  = 14 << 20
 	applyWithin = 10 * time.Millisecond
-	// applyMost is what applyWithin may become where writing to all files takes so
-	// long that it would be a tenth of the time and more, as for a thousand files.
-	applyMost = 200 * time.Millisecond
+	// applyShare is what each file adds to applyWithin from 50 files on, up to
+	// applyMost: a write costs about a tenth of that, however little is written.
+	applyShare = 200 * time.Microsecond
+	applyMost  = 200 * time.Millisecond
 
 	// sweepEvery is how often the names of all open files are looked at, so that
 	// one which is not written to does not keep a removed file on the disk.
@@ -32,11 +33,8 @@ type applier struct {
 	freed    int64         // bytes of the budget to be given back
 	unplaced bool          // a PLACE record is not known to be durable
 	round    time.Time     // when all files were last written
-	cost     time.Duration // of that
+	within   time.Duration // how long what is pending may wait after that
 }
-
-// within is how long what is pending may wait after the last round.
-func (a *applier) within() time.Duration { return min(max(applyWithin, 9*a.cost), applyMost) }
 
 // applyLoop writes to the files until stop is closed and nothing is pending; the
 // rest is left to the next start where there is no room for it.
@@ -81,7 +79,7 @@ func (s *Store) applyLoop(stop <-chan struct{}) {
 		case bytes >= applyTotal:
 			continue
 		case bytes > 0:
-			timer.Reset(time.Until(s.round.Add(s.within())))
+			timer.Reset(time.Until(s.round.Add(s.within)))
 			due = timer.C
 		}
 		if held || bytes == 0 || !ending {
@@ -125,11 +123,13 @@ func (s *Store) awaitWork(stop <-chan struct{}, ending, held bool, due, sweep <-
 func (s *Store) applyStep(all bool) (held bool, err error) {
 	now := time.Now()
 	least := applyFile
-	if all || s.filesHeld.Load() != nil || s.pending.size() >= applyTotal || now.Sub(s.round) >= s.within() {
+	if all || s.filesHeld.Load() != nil || s.pending.size() >= applyTotal || now.Sub(s.round) >= s.within {
 		least, s.round = 0, now
-		defer func() { s.cost = time.Since(now) }()
 	}
 	s.applying = s.pending.take(s.applying[:0], least)
+	if least == 0 {
+		s.within = min(max(applyWithin, time.Duration(len(s.applying))*applyShare), applyMost)
+	}
 	// Opened before any is written to, so that one sync is enough for all.
 	for _, f := range s.applying {
 		s.folder.mark(f, f.workEnd-f.workSize())

@@ -1,6 +1,7 @@
 package logstore
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -19,19 +20,27 @@ func (s *Store) checkpointLoop(stop <-chan struct{}) {
 	last := time.Now()
 	for s.failure() == nil {
 		select {
-		case now := <-tick.C:
-			grown := s.journal.growth()
-			if grown == 0 && !s.claimed.Load() || grown < s.journal.most && now.Sub(last) < checkpointEvery {
-				continue
-			}
-			last = now
-			if err := s.checkpoint(); err != nil {
-				s.fail(err)
-			}
+		case <-tick.C:
+		case <-s.journal.enough:
 		case <-s.failing:
+			return
 		case <-stop:
 			return
 		}
+		now := time.Now()
+		grown := s.journal.growth()
+		if grown == 0 && !s.claimed.Load() || grown < s.journal.most && now.Sub(last) < checkpointEvery {
+			continue
+		}
+		if err := s.checkpoint(); err != nil {
+			s.fail(err)
+		}
+		if grown >= s.journal.most && now.Sub(last) < floodWithin {
+			if err := s.folder.uncache(s.router.files(), cmp.Or(s.cfg.cachedMost, cachedMost)); err != nil && s.uncacheAlarm.due() {
+				s.log.Warn("the system keeps what a flood has written in its page cache", "error", err)
+			}
+		}
+		last = now
 	}
 }
 

@@ -70,6 +70,7 @@ type Config struct {
 	searchTimes int64 // see timeStretch; 0 is the constant
 	textStretch int64 // see textStretches; 0 is the constant
 	manyDirty   int   // see the constant; 0 is that
+	cachedMost  int64 // likewise
 }
 
 // Durability is what a confirmed message is safe from.

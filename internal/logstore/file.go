@@ -57,13 +57,15 @@ type logFile struct {
 	// counted when position tells of it. listed: folder.dirty has it. The rest is
 	// protected by syncing. unsafe: the fdatasync that failed, after which none can be
 	// trusted. synced: what of written, and durable: what of position is on the disk.
-	syncing sync.Mutex
-	handle  vfs.File
-	unsafe  error
-	written atomic.Uint64
-	listed  atomic.Bool
-	synced  uint64
-	durable placement
+	// uncached: up to where in handle the system was told to drop it from the page cache.
+	syncing  sync.Mutex
+	handle   vfs.File
+	unsafe   error
+	written  atomic.Uint64
+	listed   atomic.Bool
+	synced   uint64
+	durable  placement
+	uncached int64
 
 	base     atomic.Int64 // absolute offset of the first byte of the file that has the name
 	rotation rotation

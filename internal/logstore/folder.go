@@ -166,7 +166,7 @@ func (d *folder) open(f *logFile) error {
 		return err
 	}
 	f.syncing.Lock()
-	f.handle = h
+	f.handle, f.uncached = h, 0
 	f.syncing.Unlock()
 	f.inode, f.unsure = info.Inode, true
 	f.opened = d.opened.PushFront(f)

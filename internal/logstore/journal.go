@@ -25,9 +25,18 @@ type journal struct {
 	quota int64 // bytes after which the next segment may have to be made
 
 	wake    chan struct{} // gets a token when records have become durable
+	enough  chan struct{} // gets a token when the log has grown by most
 	ahead   chan struct{} // gets a token when the next segment may have to be made
 	written atomic.Int64  // bytes of all records
 	numbers atomic.Uint64 // the file number to be given next; the committer gives them
+}
+
+// signal puts a token into c, which has room for one, if there is none.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }
 
 // growth is how many bytes were added since the last checkpoint.
@@ -42,6 +51,9 @@ func (j *journal) growth() int64 {
 func (j *journal) trim(through uint64, n int64) error {
 	j.mu.Lock()
 	j.grown -= n
+	if j.grown >= j.most {
+		signal(j.enough)
+	}
 	j.mu.Unlock()
 	return j.log.Trim(through)
 }
@@ -62,14 +74,13 @@ func (j *journal) append(typ byte, parts [][]byte) (lsn uint64, err error) {
 	for _, p := range parts {
 		n += int64(len(p))
 	}
-	j.grown += n
+	if j.grown += n; j.grown >= j.most && j.grown-n < j.most {
+		signal(j.enough)
+	}
 	j.written.Add(n)
 	if j.told += n; j.told >= j.quota {
 		j.told = 0
-		select {
-		case j.ahead <- struct{}{}:
-		default:
-		}
+		signal(j.ahead)
 	}
 	return lsn, nil
 }
@@ -100,10 +111,7 @@ func (j *journal) sync() (lsn uint64, err error) {
 	if err == nil && lsn > j.synced {
 		j.synced = lsn
 		j.unsynced = began // what is left was added since
-		select {
-		case j.wake <- struct{}{}:
-		default:
-		}
+		signal(j.wake)
 	}
 	return lsn, err
 }

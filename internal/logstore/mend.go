@@ -265,7 +265,7 @@ func reread(h vfs.File) error {
 	if err := h.Datasync(); err != nil {
 		return err
 	}
-	return h.Forget()
+	return h.Forget(0, 0)
 }
 
 // rewrite writes what was found once more, in case it was not read from the disk

@@ -79,7 +79,7 @@ func open(cfg Config, logs, state vfs.FS) (*Store, error) {
 		pending:  pending{wake: make(chan struct{}, 1)},
 		reopen:   make(chan chan error),
 		verdicts: make(chan verdict),
-		journal:  journal{wake: make(chan struct{}, 1), ahead: make(chan struct{}, 1)},
+		journal:  journal{wake: make(chan struct{}, 1), ahead: make(chan struct{}, 1), enough: make(chan struct{}, 1)},
 		refusals: make(chan struct{}, 1),
 		stopped:  make(chan struct{}),
 		failing:  make(chan struct{}),

@@ -60,6 +60,7 @@ type Store struct {
 	turning         sync.Mutex // held while names change, and while a checkpoint tells of them; after checkpointing
 	trimTo          uint64     // what the checkpoint before the last one covers
 	checkpointAlarm alarm
+	uncacheAlarm    alarm
 
 	reopen      chan chan error
 	verdicts    chan verdict   // on files in doubt, for the applier

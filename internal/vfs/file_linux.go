@@ -104,9 +104,12 @@ func (f *file) Datasync() error {
 	}))
 }
 
-func (f *file) Forget() error {
+func (f *file) Forget(from, to int64) error {
+	if to > 0 && to <= from {
+		return nil // a length of 0 would be all
+	}
 	return f.fail("fadvise", f.control(func(fd int) error {
-		return unix.Fadvise(fd, 0, 0, unix.FADV_DONTNEED)
+		return unix.Fadvise(fd, from, max(to-from, 0), unix.FADV_DONTNEED)
 	}))
 }
 

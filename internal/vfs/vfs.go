@@ -96,10 +96,11 @@ type File interface {
 	// kernel marks pages clean that it could not write, so the next one reports
 	// success, and reading shows bytes that are not on the disk.
 	Datasync() error
-	// Forget drops from memory what is not waiting to be written, so that reading
-	// shows what is on the disk, as far as the system can: after a Datasync of
-	// somebody's failed, that may not be the same.
-	Forget() error
+	// Forget drops from the page cache what is between from and to, 0 for the end of
+	// the file, and not waiting to be written, so that reading shows what is on the
+	// disk, as far as the system can: after a Datasync of somebody's failed, that may
+	// not be the same.
+	Forget(from, to int64) error
 	// Truncate sets the size; a longer file reads as NUL behind its old end.
 	Truncate(size int64) error
 	// Allocate reserves the disk's space for the first size bytes, so that

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -373,4 +374,47 @@ func TestOpenFolder(t *testing.T) {
 	fsys, err := Open(filepath.Join(dir, "link"))
 	require.NoError(t, err, "the way to the root may be a link")
 	require.NoError(t, fsys.Close())
+}
+
+// Forget drops the range from the page cache, and nothing else.
+func TestForget(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var st unix.Statfs_t
+	require.NoError(t, unix.Statfs(dir, &st))
+	if st.Type == unix.TMPFS_MAGIC {
+		t.Skip("a file in tmpfs is nowhere but in the page cache")
+	}
+	fsys, err := Open(dir)
+	require.NoError(t, err)
+	defer fsys.Close()
+	f, err := fsys.OpenFile("f", os.O_RDWR|os.O_CREATE, 0o600)
+	require.NoError(t, err)
+	defer f.Close()
+	const size = 16 << 20
+	for range size >> 16 { // pages that are held together are dropped as a whole
+		_, err = f.Append([][]byte{make([]byte, 1<<16)})
+		require.NoError(t, err)
+	}
+	require.NoError(t, f.Datasync())
+	m, err := unix.Mmap(int(f.OS().Fd()), 0, size, unix.PROT_READ, unix.MAP_SHARED)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, unix.Munmap(m)) }()
+	cached := func(from, to int) (n int) {
+		vec := make([]byte, (to-from)/os.Getpagesize())
+		_, _, errno := unix.Syscall(unix.SYS_MINCORE, uintptr(unsafe.Pointer(&m[from])), uintptr(to-from), uintptr(unsafe.Pointer(&vec[0])))
+		require.Zero(t, errno)
+		for _, v := range vec {
+			n += int(v & 1)
+		}
+		return n * os.Getpagesize()
+	}
+	require.Equal(t, size, cached(0, size))
+	require.NoError(t, f.Forget(size/2, size/2), "an empty range is not all")
+	require.Equal(t, size, cached(0, size))
+	require.NoError(t, f.Forget(4<<20, 8<<20))
+	require.LessOrEqual(t, cached(4<<20, 8<<20), 1<<20, "dropped")
+	require.Equal(t, size-4<<20, cached(0, 4<<20)+cached(8<<20, size), "kept")
+	require.NoError(t, f.Forget(8<<20, 0))
+	require.LessOrEqual(t, cached(8<<20, size), 1<<20, "dropped up to the end")
 }

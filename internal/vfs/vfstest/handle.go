@@ -120,9 +120,9 @@ func (h *handle) Datasync() error {
 	return h.fail(Datasync, err)
 }
 
-func (h *handle) Forget() error {
+func (h *handle) Forget(from, to int64) error {
 	return h.do(Read, func() error {
-		h.n.forget(h.d)
+		h.n.forget(h.d, from, to)
 		return nil
 	})
 }

@@ -209,10 +209,12 @@ func (n *node) failSync(d *Disk) {
 	clear(n.dirty)
 }
 
-// forget makes the clean pages what they are on the disk.
-func (n *node) forget(d *Disk) {
+// forget makes the clean pages that are wholly between from and to, 0 for the end,
+// what they are on the disk.
+func (n *node) forget(d *Disk, from, to int64) {
+	page := int64(d.opt.Page)
 	for i, dirty := range n.dirty {
-		if dirty {
+		if dirty || int64(i)*page < from || to > 0 && int64(i+1)*page > to {
 			continue
 		}
 		var p []byte

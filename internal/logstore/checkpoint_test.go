@@ -1,0 +1,35 @@
+package logstore
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dalog-project/dalog/internal/syslog"
+	"github.com/dalog-project/dalog/internal/vfs/vfstest"
+)
+
+// A checkpoint comes as soon as the write-ahead log has grown enough, or what it takes
+// would depend on how fast lines come.
+func TestCheckpointAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := twinStore(t, vfstest.New(vfstest.Options{}), Config{})
+		defer startStore(t, s)()
+		time.Sleep(time.Millisecond) // the ticks are at others
+		text := strings.Repeat("x", 4000)
+		before := s.Stats().Checkpoints
+		began := time.Now()
+		for range 3 {
+			for range 17 { // more than a segment
+				require.NoError(t, s.Submit(t.Context(), testTime, []syslog.Message{message("celery", text)}, nil))
+			}
+			synctest.Wait()
+		}
+		require.Zero(t, time.Since(began))
+		require.Equal(t, int64(3), s.Stats().Checkpoints-before)
+	})
+}
