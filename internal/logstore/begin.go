@@ -129,9 +129,9 @@ func (s *Store) logSizes() (segment, growth int64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	const least, most, mostSegment = 1 << 20, 64 << 20, 16 << 20
-	growth = min(max(int64(space.TotalBytes/16), least), most)
-	return min(growth, mostSegment), growth, nil
+	total := int64(space.TotalBytes)
+	growth = min(max(total/16, 1<<20), 64<<20)
+	return min(growth, max(16<<20, min(total/128, 32<<20))), growth, nil
 }
 
 // foreignState says that the state is not that of the files beside it. Without a

@@ -13,8 +13,8 @@ import (
 	"github.com/dalog-project/dalog/internal/wal"
 )
 
-// The next segment is made once, once something is in the present one, and Append
-// then makes none.
+// The next segments are made, once something is in the present one, and Append then
+// makes none.
 func TestAhead(t *testing.T) {
 	t.Parallel()
 	disk := vfstest.New(vfstest.Options{})
@@ -24,20 +24,24 @@ func TestAhead(t *testing.T) {
 	require.NoError(t, log.Ahead())
 	require.Equal(t, 1, made, "the first one is empty")
 	writeLog(t, log, []int{2500})
-	require.NoError(t, log.Ahead())
-	require.NoError(t, log.Ahead())
-	require.Equal(t, 2, made)
+	for range 4 {
+		require.NoError(t, log.Ahead())
+	}
+	require.Equal(t, 3, made)
 	writeLog(t, log, []int{2500}, 2)
-	require.Equal(t, 2, made)
+	require.NoError(t, log.Ahead())
+	require.Equal(t, 4, made, "in place of the one that was taken")
+	writeLog(t, log, []int{2500, 2500}, 4)
+	require.Equal(t, 4, made)
 
 	disk.PowerLoss()
 	got, last, err := read(disk.FS(), small, 0)
 	require.NoError(t, err)
-	require.EqualValues(t, 2, last)
-	require.Len(t, got, 2)
+	require.EqualValues(t, 4, last)
+	require.Len(t, got, 4)
 	got, _, err = read(disk.FS(), small, 1)
 	require.NoError(t, err)
-	require.Len(t, got, 1)
+	require.Len(t, got, 3)
 }
 
 // A segment that was made ahead and not used ends no log and proves nothing.
@@ -47,6 +51,7 @@ func TestAheadUnused(t *testing.T) {
 		disk := vfstest.New(vfstest.Options{})
 		log := create(t, disk.FS(), small, 1)
 		writeLog(t, log, []int{1000, 1500}, 1)
+		require.NoError(t, log.Ahead())
 		require.NoError(t, log.Ahead())
 		if power {
 			disk.PowerLoss()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"sync"
 
 	"github.com/dalog-project/dalog/internal/vfs"
@@ -21,8 +22,6 @@ type Log struct {
 	appending sync.Mutex // protects what follows
 	cur       *writing
 	last      uint64 // LSN of the last record appended
-	synced    uint64 // highest LSN known to be durable
-	failed    error
 	// The record on its way out: head, payload, filling.
 	head    [recordHead]byte
 	filling [align]byte
@@ -30,12 +29,19 @@ type Log struct {
 
 	making sync.Mutex // held by who makes a segment
 
-	mu   sync.Mutex // protects old and next
-	old  []*writing // segments before cur, oldest first
-	next *writing   // made ahead; nil if there is none
+	mu     sync.Mutex // protects what follows; held for a moment only
+	synced uint64     // highest LSN known to be durable
+	failed error
+	old    []*writing // segments before cur, oldest first
+	next   []*writing // made ahead, the next one first
+	due    bool       // more of cur is full than hardly anything
 
 	pool pool
 }
+
+// ahead is how many segments are made before they are needed: to make one durable takes
+// longer, while much else goes to the disk, than to fill one.
+const ahead = 2
 
 // writing is a segment that this log made.
 type writing struct {
@@ -77,8 +83,9 @@ func Create(fsys vfs.FS, opt Options, next uint64) (*Log, error) {
 func (l *Log) Append(typ byte, parts [][]byte) (lsn uint64, err error) {
 	l.appending.Lock()
 	defer l.appending.Unlock()
-	if l.failed != nil {
-		return 0, l.failed
+	synced, err := l.state()
+	if err != nil {
+		return 0, err
 	}
 	length := int64(0)
 	for _, p := range parts {
@@ -93,15 +100,28 @@ func (l *Log) Append(typ byte, parts [][]byte) (lsn uint64, err error) {
 		}
 	}
 	lsn = l.last + 1
-	l.gather(head{length: uint32(length), lsn: lsn, synced: l.synced, typ: typ}, parts)
+	l.gather(head{length: uint32(length), lsn: lsn, synced: synced, typ: typ}, parts)
 	_, err = l.cur.f.WritevAt(l.parts, l.cur.end)
 	clear(l.parts)
 	if err != nil {
 		return 0, l.undo(err)
 	}
+	early := l.cur.end <= l.opt.segmentSize()/8
 	l.cur.end += recordSize(length)
 	l.last = lsn
+	if early && l.cur.end > l.opt.segmentSize()/8 {
+		l.mu.Lock()
+		l.due = true
+		l.mu.Unlock()
+	}
 	return lsn, nil
+}
+
+// state is the highest LSN known to be durable, and why the log takes nothing more.
+func (l *Log) state() (synced uint64, failed error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.synced, l.failed
 }
 
 // gather lays the record out in l.parts.
@@ -141,9 +161,9 @@ func (l *Log) Sync() (uint64, error) {
 	l.syncing.Lock()
 	defer l.syncing.Unlock()
 	l.appending.Lock()
-	last, synced, err := l.last, l.synced, l.failed
-	full, cur := l.unsynced(), l.cur.f
+	last, full, cur := l.last, l.unsynced(), l.cur.f
 	l.appending.Unlock()
+	synced, err := l.state()
 	if err != nil || synced == last {
 		return synced, err
 	}
@@ -153,14 +173,14 @@ func (l *Log) Sync() (uint64, error) {
 	if err == nil {
 		err = cur.Datasync()
 	}
-	l.appending.Lock()
-	defer l.appending.Unlock()
 	if err == nil {
 		err = l.closeFull(full)
 	}
 	if err != nil {
 		return 0, l.fail(err)
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.synced = last
 	return last, nil
 }
@@ -187,82 +207,78 @@ func (l *Log) closeFull(full []*writing) (err error) {
 	return err
 }
 
-// Ahead makes the next segment before it is needed, so that no Append has to wait
-// until that is durable. It does nothing while there is one, or hardly anything of
-// the one being written is full. An error other than [ErrFailed] has changed nothing:
+// Ahead makes one segment before it is needed, so that no Append has to wait until
+// that is durable. It does nothing while there are as many as are made ahead, or hardly
+// anything of the one being written is full. An error other than [ErrFailed] has changed nothing:
 // Append tries again when it comes to that.
 func (l *Log) Ahead() error {
-	l.appending.Lock()
-	failed, synced, due := l.failed, l.synced, l.cur.end > l.opt.segmentSize()/8
-	due = failed == nil && due && l.making.TryLock()
-	l.appending.Unlock()
-	if !due {
+	l.making.Lock()
+	defer l.making.Unlock()
+	l.mu.Lock()
+	synced, failed, due := l.synced, l.failed, l.due && len(l.next) < ahead
+	l.mu.Unlock()
+	if failed != nil || !due {
 		return failed
 	}
-	err := l.makeNext(synced)
-	if errors.Is(err, ErrFailed) {
-		l.appending.Lock()
-		defer l.appending.Unlock()
+	s, err := l.pool.begin(0, synced)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case err == nil:
+		l.next = append(l.next, s)
+	case errors.Is(err, ErrFailed):
 		l.failed = err
 	}
 	return err
 }
 
-// makeNext is called with making held, and ends that.
-func (l *Log) makeNext(synced uint64) error {
-	defer l.making.Unlock()
-	l.mu.Lock()
-	there := l.next != nil
-	l.mu.Unlock()
-	if there {
-		return nil
-	}
-	s, err := l.pool.begin(0, synced)
-	if err != nil {
-		return err
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.next = s
-	return nil
-}
-
-// takeNext gives the segment that was made ahead, or makes one.
+// takeNext gives the next segment that was made ahead, or makes one. It waits for one
+// that is being made.
 func (l *Log) takeNext() (*writing, error) {
-	l.making.Lock()
-	defer l.making.Unlock()
-	l.mu.Lock()
-	s := l.next
-	l.next = nil
-	l.mu.Unlock()
-	if s != nil {
+	if s := l.popNext(); s != nil {
 		return s, nil
 	}
-	return l.pool.begin(l.last+1, l.synced)
+	l.making.Lock()
+	defer l.making.Unlock()
+	if s := l.popNext(); s != nil {
+		return s, nil
+	}
+	synced, _ := l.state()
+	return l.pool.begin(l.last+1, synced)
+}
+
+func (l *Log) popNext() (s *writing) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.next) > 0 {
+		s = l.next[0]
+		l.next = slices.Delete(l.next, 0, 1)
+	}
+	return s
 }
 
 // turn goes on in a fresh segment. The caller holds appending.
 func (l *Log) turn() error {
 	s, err := l.takeNext()
+	if errors.Is(err, ErrFailed) {
+		return l.fail(err)
+	}
 	if err != nil {
-		if errors.Is(err, ErrFailed) {
-			l.failed = err
-		}
 		return err
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	full := l.cur
-	l.cur = s
-	if full == nil {
-		return nil
-	}
-	full.last = l.last
-	l.old = append(l.old, full)
-	if l.synced == l.last {
-		if err := full.closeFile(); err != nil {
-			return l.fail(err)
+	l.cur, l.due = s, false
+	if full != nil {
+		full.last = l.last
+		l.old = append(l.old, full)
+		if l.synced == l.last {
+			err = full.closeFile()
 		}
+	}
+	l.mu.Unlock()
+	if err != nil {
+		return l.fail(err)
 	}
 	return nil
 }
@@ -313,25 +329,27 @@ func (l *Log) Close() error {
 	defer l.syncing.Unlock()
 	l.appending.Lock()
 	defer l.appending.Unlock()
-	if l.failed == nil {
-		l.failed = fmt.Errorf("%w: it is closed", ErrFailed)
-	}
 	l.making.Lock()
 	defer l.making.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	err := l.cur.closeFile()
-	if l.next != nil {
-		err = errors.Join(err, l.next.closeFile())
+	if l.failed == nil {
+		l.failed = fmt.Errorf("%w: it is closed", ErrFailed)
 	}
-	for _, s := range l.old {
+	err := l.cur.closeFile()
+	for _, s := range slices.Concat(l.old, l.next) {
 		err = errors.Join(err, s.closeFile())
 	}
 	return err
 }
 
-// fail lets the log take nothing more. The caller holds appending.
+// fail lets the log take nothing more.
 func (l *Log) fail(cause error) error {
-	l.failed = fmt.Errorf("%w: %w", ErrFailed, cause)
-	return l.failed
+	if !errors.Is(cause, ErrFailed) {
+		cause = fmt.Errorf("%w: %w", ErrFailed, cause)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failed = cause
+	return cause
 }

@@ -48,19 +48,26 @@ func (p *pool) drop(name string, number uint64) error {
 	if err != nil {
 		return ignoreMissing(err)
 	}
-	spare := spareName(number)
+	if kept, err := p.keep(name, spareName(number), info.Size); kept || err != nil {
+		return ignoreMissing(err)
+	}
+	return ignoreMissing(p.fsys.Remove(name)) // which may take long
+}
+
+// keep makes the file a spare, if one is wanted.
+func (p *pool) keep(name, spare string, size int64) (kept bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.spares) < p.opt.spares() && !slices.Contains(p.spares, spare) && info.Size == p.opt.segmentSize() {
-		if name != spare {
-			if err := p.fsys.Rename(name, spare); err != nil {
-				return ignoreMissing(err)
-			}
-		}
-		p.spares = append(p.spares, spare)
-		return nil
+	if len(p.spares) >= p.opt.spares() || slices.Contains(p.spares, spare) || size != p.opt.segmentSize() {
+		return false, nil
 	}
-	return ignoreMissing(p.fsys.Remove(name))
+	if name != spare {
+		if err := p.fsys.Rename(name, spare); err != nil {
+			return false, err
+		}
+	}
+	p.spares = append(p.spares, spare)
+	return true, nil
 }
 
 func ignoreMissing(err error) error {
