@@ -34,6 +34,7 @@ func (s *Store) checkpointLoop(stop <-chan struct{}) {
 		}
 		if err := s.checkpoint(); err != nil {
 			s.fail(err)
+			return
 		}
 		if grown >= s.journal.most && now.Sub(last) < floodWithin {
 			if err := s.folder.uncache(s.router.files(), cmp.Or(s.cfg.cachedMost, cachedMost)); err != nil && s.uncacheAlarm.due() {

@@ -74,7 +74,7 @@ var mutants = []mutant{
 		"through := s.trimTo",
 		"through := s.journal.last"}}, []test{crash, model}},
 	{"memory trusted after a failed fdatasync", []edit{
-		{"internal/logstore/mend.go", "	return h.Forget()\n", "	return nil\n"},
+		{"internal/logstore/mend.go", "	return h.Forget(0, 0)\n", "	return nil\n"},
 		{"internal/logstore/mend.go", "	if fix.found == 0 {\n", "	if true {\n"},
 	}, []test{failures}},
 	{"NUL left behind the log's end", []edit{{"internal/logstore/mend.go",
