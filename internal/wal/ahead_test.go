@@ -4,7 +4,9 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -121,4 +123,84 @@ func (c counting) OpenFile(name string, flag int, perm fs.FileMode) (vfs.File, e
 		*c.made++
 	}
 	return c.FS.OpenFile(name, flag, perm)
+}
+
+// A gate holds up who comes to it, once it is set.
+type gate struct{ atomic.Pointer[held] }
+
+type held struct{ come, leave chan struct{} }
+
+func (g *gate) set() *held {
+	h := &held{make(chan struct{}), make(chan struct{})}
+	g.Store(h)
+	return h
+}
+
+func (g *gate) pass() {
+	if h := g.Swap(nil); h != nil {
+		close(h.come)
+		<-h.leave
+	}
+}
+
+// slow has gates before segments are opened and records are written.
+type slow struct {
+	vfs.FS
+	opening, writing *gate
+}
+
+type slowFile struct {
+	vfs.File
+	writing *gate
+}
+
+func (s slow) OpenFile(name string, flag int, perm fs.FileMode) (vfs.File, error) {
+	s.opening.pass()
+	f, err := s.FS.OpenFile(name, flag, perm)
+	return slowFile{f, s.writing}, err
+}
+
+func (f slowFile) WritevAt(parts [][]byte, off int64) (int, error) {
+	f.writing.pass()
+	return f.File.WritevAt(parts, off)
+}
+
+// Append goes on in a segment that was made ahead while the next one is made, and one
+// is made while a record is written.
+func TestAheadBesideAppend(t *testing.T) {
+	t.Parallel()
+	var opening, writing gate
+	log := create(t, slow{vfstest.New(vfstest.Options{}).FS(), &opening, &writing}, small, 1)
+	writeLog(t, log, []int{2500})
+	require.NoError(t, log.Ahead())
+	appending := func() error {
+		_, err := log.Append(1, [][]byte{make([]byte, 2500)})
+		return err
+	}
+	for _, tt := range []struct {
+		gate          *gate
+		first, second func() error
+	}{
+		{&opening, log.Ahead, appending},
+		{&writing, appending, log.Ahead},
+	} {
+		held, first, second := tt.gate.set(), make(chan error, 1), make(chan error, 1)
+		go func() { first <- tt.first() }()
+		await(t, held.come, "it does nothing")
+		go func() { second <- tt.second() }()
+		require.NoError(t, await(t, second, "one waits for the other"))
+		close(held.leave)
+		require.NoError(t, await(t, first, "it does not end"))
+	}
+	require.NoError(t, log.Close())
+}
+
+func await[T any](t *testing.T, c <-chan T, otherwise string) (v T) {
+	t.Helper()
+	select {
+	case v = <-c:
+	case <-time.After(20 * time.Second):
+		t.Fatal(otherwise)
+	}
+	return v
 }
