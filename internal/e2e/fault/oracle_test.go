@@ -110,11 +110,17 @@ func (l *load) audit(dir string, rule law) *account {
 // not take.
 func (l *load) auditOverflow(dir string, seen [][]uint16, a *account) (diverted map[[2]int]bool) {
 	diverted = map[[2]int]bool{}
-	data, err := os.ReadFile(filepath.Join(dir, "overflow.log"))
-	if err != nil {
-		return diverted
+	names, err := generations(dir, "overflow")
+	var all []byte // one after the other: it is rotated like any other
+	for i := 0; i < len(names) && err == nil; i++ {
+		var data []byte
+		data, err = contents(names[i])
+		all = append(all, data...)
 	}
-	for line := range strings.Lines(string(data)) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		a.problem("overflow.log: %v", err)
+	}
+	for line := range strings.Lines(string(all)) {
 		source, seq, err := parseLine([]byte(strings.TrimSuffix(line, "\n")))
 		source -= l.first
 		if err != nil || source < 0 || source >= len(l.sources) || seq >= len(seen[source]) {

@@ -58,16 +58,21 @@ func limitFiles(pid int, size uint64) error {
 // file, or where dalogd's own record has come to.
 func tearAt(t *testing.T, dir string, i int) (what string, end int64) {
 	t.Helper()
+	var newest time.Time
 	for _, name := range files(t, dir) {
 		own := strings.HasSuffix(name, ".wal")
 		if own != (i%2 == 0) || !own && filepath.Ext(name) != ".log" {
 			continue
 		}
-		at := contentEnd(t, name)
-		if own {
-			what, end = "the log of dalogd", max(end, at)
-		} else {
-			what, end = "log files", max(end, at)
+		if !own {
+			what, end = "log files", max(end, contentEnd(t, name))
+			continue
+		}
+		info, err := os.Stat(name)
+		require.NoError(t, err)
+		if info.ModTime().After(newest) { // not those made ahead, which may hold old records
+			newest = info.ModTime()
+			what, end = "the log of dalogd", contentEnd(t, name)
 		}
 	}
 	if what == "" {
