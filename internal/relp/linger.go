@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Linger closes a connection so that the last that was written reaches the
@@ -21,14 +23,18 @@ func drain(conn net.Conn, limit time.Duration) error {
 	if !ok {
 		return nil
 	}
-	if err := half.CloseWrite(); err != nil {
+	switch err := half.CloseWrite(); {
+	case errors.Is(err, unix.ENOTCONN): // the reset came before
+		return nil
+	case err != nil:
 		return err
 	}
 	if err := conn.SetReadDeadline(time.Now().Add(limit)); err != nil {
 		return err
 	}
-	if _, err := io.Copy(io.Discard, conn); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-		return err
+	_, err := io.Copy(io.Discard, conn)
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, unix.ECONNRESET) {
+		return nil
 	}
-	return nil
+	return err
 }
