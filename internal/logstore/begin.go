@@ -94,7 +94,7 @@ func (s *Store) begin(r *recovery) error {
 			return err
 		}
 	}
-	segment, growth, err := s.logSizes()
+	opt, growth, err := s.logOptions()
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,6 @@ func (s *Store) begin(r *recovery) error {
 	if err != nil {
 		return err
 	}
-	opt := wal.Options{Store: s.id, SegmentSize: segment, Spares: int(2 * growth / segment)}
 	log, err := wal.Create(logs, opt, r.last+1)
 	if err != nil {
 		return errors.Join(err, logs.Close())
@@ -111,7 +110,7 @@ func (s *Store) begin(r *recovery) error {
 	j.log, j.last, j.synced = log, r.last, r.last
 	j.most = growth
 	j.limit = int(min(opt.MaxRecord(), 2*maxGroup))
-	j.quota = segment / 16
+	j.quota = opt.SegmentSize / 16
 	j.numbers.Store(r.from.next)
 	s.maxRange = min(maxGroup, j.limit)
 	s.pending.through, s.trimTo = r.last, r.last
@@ -119,19 +118,26 @@ func (s *Store) begin(r *recovery) error {
 	return nil
 }
 
-// logSizes are the size of a segment of the write-ahead log, and by how much the
-// log grows from one checkpoint to the next: on a small file system both are small.
-func (s *Store) logSizes() (segment, growth int64, err error) {
-	if size := s.cfg.segmentSize; size > 0 {
-		return size, size, nil
-	}
+// logOptions are those of the write-ahead log, and by how much it grows from one
+// checkpoint to the next: on a small file system all of it is small, and nothing is
+// prepared where that would take more than a sixteenth of what is free.
+func (s *Store) logOptions() (opt wal.Options, growth int64, err error) {
 	space, err := s.state.Free()
 	if err != nil {
-		return 0, 0, err
+		return wal.Options{}, 0, err
 	}
 	total := int64(space.TotalBytes)
 	growth = min(max(total/16, 1<<20), 64<<20)
-	return min(growth, max(16<<20, min(total/128, 32<<20))), growth, nil
+	segment := min(growth, max(16<<20, min(total/128, 32<<20)))
+	if size := s.cfg.segmentSize; size > 0 {
+		segment, growth = size, size
+	}
+	return wal.Options{
+		Store:       s.id,
+		SegmentSize: segment,
+		Spares:      int(2 * growth / segment),
+		Prepare:     4*growth < int64(space.FreeBytes)/16,
+	}, growth, nil
 }
 
 // foreignState says that the state is not that of the files beside it. Without a

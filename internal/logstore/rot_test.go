@@ -74,8 +74,13 @@ func flip(t *testing.T, d *vfstest.Disk, rng *rand.Rand) string {
 	segments, err := d.Outside().ReadDir(".dalogd/" + walDir)
 	require.NoError(t, err)
 	for _, e := range segments {
-		if strings.HasSuffix(e.Name, ".wal") {
-			names = append(names, walDir+"/"+e.Name, walDir+"/"+e.Name)
+		name := walDir + "/" + e.Name
+		switch {
+		case !strings.HasSuffix(e.Name, ".wal"):
+		case strings.Trim(onDisk(t, d, ".dalogd/"+name)[64:], "\x00") == "": // made ahead
+			names = append(names, name)
+		default:
+			names = append(names, name, name, name, name)
 		}
 	}
 	name := ".dalogd/" + names[rng.IntN(len(names))]

@@ -48,6 +48,7 @@ type writing struct {
 	number uint64
 	seed   uint32
 	f      vfs.File // nil once it is full and durable
+	fresh  bool     // its file was made for it
 	end    int64    // where the next record goes
 	last   uint64   // LSN of its last record, once it is full
 }
@@ -67,6 +68,11 @@ func Create(fsys vfs.FS, opt Options, next uint64) (*Log, error) {
 	}
 	if err := l.turn(); err != nil {
 		return nil, fmt.Errorf("create write-ahead log: %w", err)
+	}
+	if opt.Prepare {
+		if err := l.prepare(); err != nil && (errors.Is(err, ErrFailed) || !vfs.IsFull(err)) {
+			return nil, fmt.Errorf("create write-ahead log: %w", errors.Join(err, l.Close()))
+		}
 	}
 	return l, nil
 }
@@ -220,6 +226,11 @@ func (l *Log) Ahead() error {
 	if failed != nil || !due {
 		return failed
 	}
+	return l.makeNext(synced)
+}
+
+// makeNext makes a segment ahead. The caller holds making.
+func (l *Log) makeNext(synced uint64) error {
 	s, err := l.pool.begin(0, synced)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -230,6 +241,29 @@ func (l *Log) Ahead() error {
 		l.failed = err
 	}
 	return err
+}
+
+// prepare makes the segments that the first records will need, as far as there is room.
+// New ones are filled, with nothing that has to be durable: to overwrite pages that are
+// there costs the first records less than to have each page found and mapped. What is
+// made ahead gets its zeros behind its header, which therefore need not wait for them.
+func (l *Log) prepare() error {
+	l.making.Lock()
+	defer l.making.Unlock()
+	for len(l.next) < ahead {
+		if err := l.makeNext(l.synced); err != nil {
+			return err
+		}
+	}
+	for _, s := range append([]*writing{l.cur}, l.next...) {
+		if !s.fresh {
+			continue
+		}
+		if err := fill(s.f, s.end, l.opt.segmentSize()); err != nil {
+			return fmt.Errorf("fill segment: %w", err)
+		}
+	}
+	return l.pool.prepare()
 }
 
 // takeNext gives the next segment that was made ahead, or makes one. It waits for one
@@ -293,7 +327,7 @@ func (l *Log) Trim(through uint64) error {
 		if err := s.closeFile(); err != nil {
 			return fmt.Errorf("trim write-ahead log: %w", err)
 		}
-		if err := l.pool.drop(segmentName(s.number), s.number); err != nil {
+		if err := l.pool.drop(segmentName(s.number), s.number, l.opt.spares()); err != nil {
 			return fmt.Errorf("trim write-ahead log: %w", err)
 		}
 		l.mu.Lock()

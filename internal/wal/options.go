@@ -11,6 +11,9 @@ type Options struct {
 	// cheaper to make durable than filling a new one, and cannot meet a full disk.
 	// Default: 1.
 	Spares int
+	// Prepare lets [Create] make at once the segments that a flood would need first, ahead
+	// and as spares, and write zeros to those that are new.
+	Prepare bool
 }
 
 const (
@@ -27,6 +30,14 @@ func (o Options) segmentSize() int64 {
 }
 
 func (o Options) spares() int { return max(o.Spares, 1) }
+
+// atStart is how many files of an earlier log are kept.
+func (o Options) atStart() int {
+	if o.Prepare {
+		return 1 + ahead + o.spares()
+	}
+	return o.spares()
+}
 
 // MaxRecord is the longest payload in bytes.
 func (o Options) MaxRecord() int64 { return o.segmentSize() - headerSize - recordHead }

@@ -11,6 +11,9 @@ import (
 	"github.com/dalog-project/dalog/internal/vfs"
 )
 
+// maxFill is how many zeros are written at once.
+const maxFill = 1 << 20
+
 // pool makes segments and takes them back.
 type pool struct {
 	fsys vfs.FS
@@ -34,7 +37,7 @@ func (p *pool) adopt() error {
 		}
 		p.number = max(p.number, number)
 		if suffix == segmentSuffix || suffix == spareSuffix {
-			if err := p.drop(e.Name, number); err != nil {
+			if err := p.drop(e.Name, number, p.opt.atStart()); err != nil {
 				return err
 			}
 		}
@@ -42,23 +45,53 @@ func (p *pool) adopt() error {
 	return nil
 }
 
-// drop keeps a segment as a spare, or removes it.
-func (p *pool) drop(name string, number uint64) error {
+// prepare makes the spares that are missing.
+func (p *pool) prepare() error {
+	for len(p.spares) < p.opt.spares() {
+		p.number++
+		name := spareName(p.number)
+		f, err := p.newFile(name)
+		if err == nil {
+			err = errors.Join(fill(f, 0, p.opt.segmentSize()), f.Close())
+		}
+		if err != nil {
+			return fmt.Errorf("make spare segment: %w", errors.Join(err, ignoreMissing(p.fsys.Remove(name))))
+		}
+		p.spares = append(p.spares, name)
+	}
+	return nil
+}
+
+// fill writes zeros from one offset to the other.
+func fill(f vfs.File, from, to int64) error {
+	zeros := make([]byte, min(max(to-from, 0), maxFill))
+	for from < to {
+		n, err := f.WriteAt(zeros[:min(int64(len(zeros)), to-from)], from)
+		if err != nil {
+			return err
+		}
+		from += int64(n)
+	}
+	return nil
+}
+
+// drop keeps a segment as a spare while there are fewer than most, or removes it.
+func (p *pool) drop(name string, number uint64, most int) error {
 	info, err := p.fsys.Lstat(name)
 	if err != nil {
 		return ignoreMissing(err)
 	}
-	if kept, err := p.keep(name, spareName(number), info.Size); kept || err != nil {
+	if kept, err := p.keep(name, spareName(number), info.Size, most); kept || err != nil {
 		return ignoreMissing(err)
 	}
 	return ignoreMissing(p.fsys.Remove(name)) // which may take long
 }
 
 // keep makes the file a spare, if one is wanted.
-func (p *pool) keep(name, spare string, size int64) (kept bool, err error) {
+func (p *pool) keep(name, spare string, size int64, most int) (kept bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.spares) >= p.opt.spares() || slices.Contains(p.spares, spare) || size != p.opt.segmentSize() {
+	if len(p.spares) >= most || slices.Contains(p.spares, spare) || size != p.opt.segmentSize() {
 		return false, nil
 	}
 	if name != spare {
@@ -88,7 +121,7 @@ func (p *pool) begin(first, synced uint64) (*writing, error) {
 	h := header{number: p.number, store: p.opt.Store, first: first, synced: synced}
 	p.mu.Unlock()
 	name := segmentName(h.number)
-	f, err := p.makeFile(name)
+	f, fresh, err := p.makeFile(name)
 	if err != nil {
 		return nil, fmt.Errorf("make segment: %w", err)
 	}
@@ -102,15 +135,21 @@ func (p *pool) begin(first, synced uint64) (*writing, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: make segment: %w", ErrFailed, errors.Join(err, f.Close()))
 	}
-	return &writing{number: h.number, seed: seed(h.number, h.store), f: f, end: headerSize}, nil
+	return &writing{number: h.number, seed: seed(h.number, h.store), f: f, fresh: fresh, end: headerSize}, nil
 }
 
 // makeFile gives a file of the segment's size under its name, from the spares if
-// there is one.
-func (p *pool) makeFile(name string) (vfs.File, error) {
+// there is one; else it is fresh.
+func (p *pool) makeFile(name string) (f vfs.File, fresh bool, err error) {
 	if f, err := p.takeSpare(name); f != nil || err != nil {
-		return f, err
+		return f, false, err
 	}
+	f, err = p.newFile(name)
+	return f, true, err
+}
+
+// newFile makes a file with room for a segment.
+func (p *pool) newFile(name string) (vfs.File, error) {
 	f, err := p.fsys.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, err
