@@ -154,3 +154,14 @@ func (discardFile) WritevAt(parts [][]byte, _ int64) (n int, err error) {
 	}
 	return n, nil
 }
+
+// BenchmarkPreparedTail is the search behind the end where nothing was written yet, in
+// three segments.
+func BenchmarkPreparedTail(b *testing.B) {
+	fsys := realFolder(b)
+	create(b, fsys, wal.Options{Prepare: true}, 1)
+	b.SetBytes(3 * 64 << 20)
+	for b.Loop() {
+		readAll(b, fsys, wal.Options{})
+	}
+}

@@ -9,6 +9,9 @@ import (
 // NextLSN is the LSN that the next record gets.
 func NextLSN(l *Log) uint64 { return l.last + 1 }
 
+// BeforeHead is how far into b no record begins.
+var BeforeHead = beforeHead
+
 // WithVersion gives a segment of another format version.
 func WithVersion(segment []byte, v uint32) []byte {
 	b := slices.Clone(segment)

@@ -1,7 +1,6 @@
 package wal
 
 import (
-	"bytes"
 	"iter"
 	"strings"
 
@@ -130,7 +129,7 @@ func (r *records) entry(off int64) (Entry, error) {
 func (r *records) blank(off, to int64) (bool, error) {
 	for off < to {
 		b, err := r.bytes(off, int(min(readAhead, to-off)))
-		if err != nil || len(bytes.Trim(b, "\x00")) > 0 {
+		if err != nil || !isBlank(b) {
 			return false, err
 		}
 		off += int64(len(b))

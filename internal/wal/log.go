@@ -243,10 +243,11 @@ func (l *Log) makeNext(synced uint64) error {
 	return err
 }
 
-// prepare makes the segments that the first records will need, as far as there is room.
-// New ones are filled, with nothing that has to be durable: to overwrite pages that are
-// there costs the first records less than to have each page found and mapped. What is
-// made ahead gets its zeros behind its header, which therefore need not wait for them.
+// prepare makes the segments that will be needed next, as far as there is room. New ones
+// are filled, with nothing that has to be durable: to overwrite pages that are there costs
+// the first records less than to have each page found and mapped. No record is made to wait
+// for the zeros: they come behind the header of what is made ahead, once that is durable,
+// and the segment that the first record goes to gets none.
 func (l *Log) prepare() error {
 	l.making.Lock()
 	defer l.making.Unlock()
@@ -255,7 +256,7 @@ func (l *Log) prepare() error {
 			return err
 		}
 	}
-	for _, s := range append([]*writing{l.cur}, l.next...) {
+	for _, s := range l.next {
 		if !s.fresh {
 			continue
 		}

@@ -14,8 +14,7 @@ import (
 
 var prepared = wal.Options{Store: small.Store, SegmentSize: 4 << 10, Spares: 2, Prepare: true}
 
-// What the first records need is there and filled, and a later start finds it: none is
-// made anew.
+// What is needed next is there and filled, and a later start finds it: none is made anew.
 func TestPrepare(t *testing.T) {
 	t.Parallel()
 	for _, noAllocate := range []bool{false, true} {
@@ -27,7 +26,9 @@ func TestPrepare(t *testing.T) {
 		require.Len(t, img.names(".wal"), 3)
 		require.Len(t, img.names(".spare"), 2)
 		for name, content := range img {
-			require.Len(t, content, 4<<10, name)
+			if name != "00000000000000000001.wal" {
+				require.Len(t, content, 4<<10, name)
+			}
 			require.Empty(t, bytes.Trim(content[64:], "\x00"), name)
 		}
 		writeLog(t, log, []int{2500, 2500, 2500, 2500, 2500}, 5)
@@ -39,7 +40,11 @@ func TestPrepare(t *testing.T) {
 			require.Equal(t, last, got)
 			made = 0
 			log = create(t, counting{disk.FS(), &made}, prepared, last+1)
-			require.Zero(t, made, "a later start made some anew")
+			if noAllocate && last == 5 {
+				require.Equal(t, 1, made, "the first segment has no more than was written to it")
+			} else {
+				require.Zero(t, made, "a later start made some anew")
+			}
 			require.Len(t, save(t, disk.Outside()), 5)
 			writeLog(t, log, []int{2500, 2500, 2500, 2500, 2500}, last+5)
 		}
@@ -104,4 +109,17 @@ func TestPrepareOnFullDisk(t *testing.T) {
 		_, err := wal.Create(disk.FS(), prepared, 1)
 		require.ErrorIs(t, err, fault.Err)
 	}
+}
+
+// Wherever in what was filled a record begins, it is found.
+func TestSearchBlank(t *testing.T) {
+	t.Parallel()
+	const size = 16 << 10
+	head := wal.FakeHead(0, 1, 0) // it begins as what is before it
+	for at := 0; at+len(head) <= size; at += 8 {
+		b := make([]byte, size)
+		copy(b[at:], head)
+		require.Equal(t, at, wal.BeforeHead(b))
+	}
+	require.GreaterOrEqual(t, wal.BeforeHead(make([]byte, size)), size-len(head)-8)
 }

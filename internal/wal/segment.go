@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"bytes"
 	"os"
 
 	"github.com/dalog-project/dalog/internal/vfs"
@@ -151,6 +152,26 @@ func (r *records) at(off int64) (h head, payload []byte, err error) {
 	return h, b[recordHead : recordHead+int(h.length)], nil
 }
 
+// beforeHead tells how far into b, of recordHead bytes and more, no record begins: a
+// multiple of align. The NUL that b begins with it looks at a page at a time: segments
+// that are filled and not written yet are searched at each start.
+func beforeHead(b []byte) (n int) {
+	const page = 4 << 10
+	for len(b)-n >= page+recordHead && isBlank(b[n:n+page]) {
+		n += page
+	}
+	n = max(0, n-align) // there a head may begin whose LSN is in the next page
+	for len(b)-n >= recordHead+align && !mayBeHead(b[n:]) {
+		n += align
+	}
+	return n
+}
+
+// isBlank tells whether there are only NUL.
+func isBlank(b []byte) bool {
+	return len(b) == 0 || b[0] == 0 && bytes.Equal(b[1:], b[:len(b)-1])
+}
+
 // maxSearch bounds how many bytes [records.search] sums up in heads that turn
 // out to be none, so that contents made to look like heads cannot hold it up.
 const maxSearch = 1 << 30
@@ -166,10 +187,7 @@ func (r *records) search(off int64, fits func(head) bool) (int64, head, error) {
 		if err != nil {
 			return 0, head{}, err
 		}
-		skip := 0
-		for len(b)-skip >= recordHead+align && !mayBeHead(b[skip:]) {
-			skip += align
-		}
+		skip := beforeHead(b)
 		b, off = b[skip:], off+int64(skip)
 		h, ok := decodeHead(b, r.size-off)
 		if !ok || !fits(h) {
