@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/dalog-project/dalog/internal/wal"
 )
@@ -94,7 +95,7 @@ func (s *Store) begin(r *recovery) error {
 			return err
 		}
 	}
-	opt, growth, err := s.logOptions()
+	opt, growth, burst, err := s.logOptions()
 	if err != nil {
 		return err
 	}
@@ -108,7 +109,7 @@ func (s *Store) begin(r *recovery) error {
 	}
 	j := &s.journal
 	j.log, j.last, j.synced = log, r.last, r.last
-	j.most = growth
+	j.most, j.burst = growth, burst
 	j.limit = int(min(opt.MaxRecord(), 2*maxGroup))
 	j.quota = opt.SegmentSize / 16
 	j.numbers.Store(r.from.next)
@@ -118,26 +119,32 @@ func (s *Store) begin(r *recovery) error {
 	return nil
 }
 
+// prepareWithin is how long a start may take longer to fill new files of the
+// write-ahead log. A tenth of that does where memory and disk are free.
+const prepareWithin = 500 * time.Millisecond
+
 // logOptions are those of the write-ahead log, and by how much it grows from one
-// checkpoint to the next: on a small file system all of it is small, and nothing is
-// prepared where that would take more than a sixteenth of what is free.
-func (s *Store) logOptions() (opt wal.Options, growth int64, err error) {
+// checkpoint to the next, in a flood and before: on a small file system all of it is
+// small. A flood up to its first checkpoint needs no file that is not there, unless
+// that would take more than a sixteenth of what is free.
+func (s *Store) logOptions() (opt wal.Options, growth, burst int64, err error) {
 	space, err := s.state.Free()
 	if err != nil {
-		return wal.Options{}, 0, err
+		return wal.Options{}, 0, 0, err
 	}
 	total := int64(space.TotalBytes)
 	growth = min(max(total/16, 1<<20), 64<<20)
+	burst = max(growth, min(total/32, 256<<20))
 	segment := min(growth, max(16<<20, min(total/128, 32<<20)))
 	if size := s.cfg.segmentSize; size > 0 {
-		segment, growth = size, size
+		segment, growth, burst = size, size, cmp.Or(s.cfg.burst, size)
 	}
-	return wal.Options{
-		Store:       s.id,
-		SegmentSize: segment,
-		Spares:      int(2 * growth / segment),
-		Prepare:     4*growth < int64(space.FreeBytes)/16,
-	}, growth, nil
+	opt = wal.Options{Store: s.id, SegmentSize: segment, Spares: int(max(2*growth, burst) / segment)}
+	// One segment is written, and two are made ahead.
+	if int64(opt.Spares+3)*segment < int64(space.FreeBytes)/16 {
+		opt.Prepare = prepareWithin
+	}
+	return opt, growth, burst, nil
 }
 
 // foreignState says that the state is not that of the files beside it. Without a

@@ -9,7 +9,9 @@ import (
 )
 
 // checkpointEvery is how long what is in the files may need the write-ahead log
-// to be safe. A checkpoint comes earlier once the log has grown by journal.most.
+// to be safe. A checkpoint comes earlier once the log has grown by journal.burst, so
+// that a short flood is over before the disk has to take it, and in a flood that goes
+// on, less than floodWithin after the last, by journal.most.
 const checkpointEvery = 5 * time.Second
 
 // checkpointLoop makes checkpoints until stop is closed.
@@ -17,7 +19,8 @@ func (s *Store) checkpointLoop(stop <-chan struct{}) {
 	const look = 100 * time.Millisecond
 	tick := time.NewTicker(look)
 	defer tick.Stop()
-	last := time.Now()
+	last := time.Now() // began the last checkpoint
+	var done time.Time // it was done
 	for s.failure() == nil {
 		select {
 		case <-tick.C:
@@ -29,7 +32,11 @@ func (s *Store) checkpointLoop(stop <-chan struct{}) {
 		}
 		now := time.Now()
 		grown := s.journal.growth()
-		if grown == 0 && !s.claimed.Load() || grown < s.journal.most && now.Sub(last) < checkpointEvery {
+		most := s.journal.burst
+		if now.Sub(done) < floodWithin {
+			most = s.journal.most
+		}
+		if grown == 0 && !s.claimed.Load() || grown < most && now.Sub(last) < checkpointEvery {
 			continue
 		}
 		if err := s.checkpoint(); err != nil {
@@ -41,7 +48,7 @@ func (s *Store) checkpointLoop(stop <-chan struct{}) {
 				s.log.Warn("the system keeps what a flood has written in its page cache", "error", err)
 			}
 		}
-		last = now
+		last, done = now, time.Now()
 	}
 }
 

@@ -67,6 +67,7 @@ type Config struct {
 	Logger *slog.Logger // nil discards
 
 	segmentSize int64 // of the write-ahead log; 0 is as the file system's size allows
+	burst       int64 // see journal; 0 is segmentSize, or as the file system's size allows
 	searchTimes int64 // see timeStretch; 0 is the constant
 	textStretch int64 // see textStretches; 0 is the constant
 	manyDirty   int   // see the constant; 0 is that

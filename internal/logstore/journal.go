@@ -20,12 +20,13 @@ type journal struct {
 	told     int64     // bytes since ahead got a token
 
 	// Set by recovery.
-	most  int64 // bytes by which it grows, about, before the next checkpoint
+	most  int64 // bytes by which it grows, about, before the next checkpoint in a flood
+	burst int64 // the same where the last checkpoint is longer ago
 	limit int   // bytes of a record
 	quota int64 // bytes after which the next segment may have to be made
 
 	wake    chan struct{} // gets a token when records have become durable
-	enough  chan struct{} // gets a token when the log has grown by most
+	enough  chan struct{} // gets a token when the log has grown by most, and by burst
 	ahead   chan struct{} // gets a token when the next segment may have to be made
 	written atomic.Int64  // bytes of all records
 	numbers atomic.Uint64 // the file number to be given next; the committer gives them
@@ -74,7 +75,9 @@ func (j *journal) append(typ byte, parts [][]byte) (lsn uint64, err error) {
 	for _, p := range parts {
 		n += int64(len(p))
 	}
-	if j.grown += n; j.grown >= j.most && j.grown-n < j.most {
+	before := j.grown
+	j.grown += n
+	if before < j.most && j.grown >= j.most || before < j.burst && j.grown >= j.burst {
 		signal(j.enough)
 	}
 	j.written.Add(n)

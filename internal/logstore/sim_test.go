@@ -169,7 +169,7 @@ func newEpisode(seed uint64, power bool) *episode {
 		}),
 		foreign: make(map[string][]string), shown: make(map[string]string), renamed: make(map[string]int),
 	}
-	e.cfg = Config{Logger: e.logged.logger(), segmentSize: int64(2<<10 + rng.IntN(2<<rng.IntN(15))), MaxOpenFiles: 2 + rng.IntN(8), manyDirty: 1 + int(seed/4%3)}
+	e.cfg = Config{Logger: e.logged.logger(), segmentSize: int64(2<<10 + rng.IntN(2<<rng.IntN(15))), MaxOpenFiles: 2 + rng.IntN(8), manyDirty: 1 + int(seed/4%3), burst: []int64{0, 0, 16 << 10}[seed/12%3]}
 	if rng.IntN(4) == 0 {
 		e.cfg.Durability = DurabilityMemory
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"testing"
+	"time"
 
 	"github.com/dalog-project/dalog/internal/vfs"
 	"github.com/dalog-project/dalog/internal/vfs/vfstest"
@@ -159,7 +160,7 @@ func (discardFile) WritevAt(parts [][]byte, _ int64) (n int, err error) {
 // three segments.
 func BenchmarkPreparedTail(b *testing.B) {
 	fsys := realFolder(b)
-	create(b, fsys, wal.Options{Prepare: true}, 1)
+	create(b, fsys, wal.Options{Prepare: time.Hour}, 1)
 	b.SetBytes(3 * 64 << 20)
 	for b.Loop() {
 		readAll(b, fsys, wal.Options{})

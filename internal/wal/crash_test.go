@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/dalog-project/dalog/internal/vfs"
 	"github.com/dalog-project/dalog/internal/vfs/vfstest"
@@ -96,7 +97,7 @@ func newEpisode(seed uint64) *episode {
 			Seed: seed, Page: []int{64, 512, 4096}[rng.IntN(3)], Writeback: []float64{0, 0.05}[rng.IntN(2)],
 			NoAllocate: rng.IntN(10) == 0,
 		}),
-		opt:  wal.Options{Store: [16]byte{1, 2, 3}, SegmentSize: []int64{4 << 10, 12 << 10}[rng.IntN(2)], Prepare: rng.IntN(3) == 0},
+		opt:  wal.Options{Store: [16]byte{1, 2, 3}, SegmentSize: []int64{4 << 10, 12 << 10}[rng.IntN(2)], Prepare: []time.Duration{0, 0, time.Hour}[rng.IntN(3)]},
 		size: []int{0, 0, 20, 480}[rng.IntN(4)],
 	}
 }

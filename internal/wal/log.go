@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/dalog-project/dalog/internal/vfs"
 )
@@ -69,7 +70,7 @@ func Create(fsys vfs.FS, opt Options, next uint64) (*Log, error) {
 	if err := l.turn(); err != nil {
 		return nil, fmt.Errorf("create write-ahead log: %w", err)
 	}
-	if opt.Prepare {
+	if opt.Prepare > 0 {
 		if err := l.prepare(); err != nil && (errors.Is(err, ErrFailed) || !vfs.IsFull(err)) {
 			return nil, fmt.Errorf("create write-ahead log: %w", errors.Join(err, l.Close()))
 		}
@@ -247,7 +248,7 @@ func (l *Log) makeNext(synced uint64) error {
 // are filled, with nothing that has to be durable: to overwrite pages that are there costs
 // the first records less than to have each page found and mapped. No record is made to wait
 // for the zeros: they come behind the header of what is made ahead, once that is durable,
-// and the segment that the first record goes to gets none.
+// and the segment that the first record goes to gets none. A slow system gets fewer.
 func (l *Log) prepare() error {
 	l.making.Lock()
 	defer l.making.Unlock()
@@ -256,15 +257,16 @@ func (l *Log) prepare() error {
 			return err
 		}
 	}
+	until := time.Now().Add(l.opt.Prepare)
 	for _, s := range l.next {
 		if !s.fresh {
 			continue
 		}
-		if err := fill(s.f, s.end, l.opt.segmentSize()); err != nil {
+		if err := fill(s.f, s.end, l.opt.segmentSize(), until); err != nil {
 			return fmt.Errorf("fill segment: %w", err)
 		}
 	}
-	return l.pool.prepare()
+	return l.pool.prepare(until)
 }
 
 // takeNext gives the next segment that was made ahead, or makes one. It waits for one

@@ -1,5 +1,7 @@
 package wal
 
+import "time"
+
 // Options are the same for writing and for reading a log.
 type Options struct {
 	// Store is the id of the store that the log belongs to.
@@ -11,9 +13,10 @@ type Options struct {
 	// cheaper to make durable than filling a new one, and cannot meet a full disk.
 	// Default: 1.
 	Spares int
-	// Prepare lets [Create] make at once the segments that a flood would need first, ahead
-	// and as spares, and write zeros to those that are new.
-	Prepare bool
+	// Prepare, if not 0, lets [Create] make at once the segments that a flood would need
+	// first, ahead and as spares, and write zeros to those that are new, for about this
+	// long at most.
+	Prepare time.Duration
 }
 
 const (
@@ -33,7 +36,7 @@ func (o Options) spares() int { return max(o.Spares, 1) }
 
 // atStart is how many files of an earlier log are kept.
 func (o Options) atStart() int {
-	if o.Prepare {
+	if o.Prepare > 0 {
 		return 1 + ahead + o.spares()
 	}
 	return o.spares()

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/dalog-project/dalog/internal/vfs"
 )
@@ -45,14 +46,14 @@ func (p *pool) adopt() error {
 	return nil
 }
 
-// prepare makes the spares that are missing.
-func (p *pool) prepare() error {
+// prepare makes the spares that are missing, and fills them until then.
+func (p *pool) prepare(until time.Time) error {
 	for len(p.spares) < p.opt.spares() {
 		p.number++
 		name := spareName(p.number)
 		f, err := p.newFile(name)
 		if err == nil {
-			err = errors.Join(fill(f, 0, p.opt.segmentSize()), f.Close())
+			err = errors.Join(fill(f, 0, p.opt.segmentSize(), until), f.Close())
 		}
 		if err != nil {
 			return fmt.Errorf("make spare segment: %w", errors.Join(err, ignoreMissing(p.fsys.Remove(name))))
@@ -62,10 +63,10 @@ func (p *pool) prepare() error {
 	return nil
 }
 
-// fill writes zeros from one offset to the other.
-func fill(f vfs.File, from, to int64) error {
+// fill writes zeros from one offset to the other, or as far as it gets until then.
+func fill(f vfs.File, from, to int64, until time.Time) error {
 	zeros := make([]byte, min(max(to-from, 0), maxFill))
-	for from < to {
+	for from < to && time.Now().Before(until) {
 		n, err := f.WriteAt(zeros[:min(int64(len(zeros)), to-from)], from)
 		if err != nil {
 			return err

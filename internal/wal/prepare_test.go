@@ -5,6 +5,7 @@ import (
 	"slices"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -12,7 +13,7 @@ import (
 	"github.com/dalog-project/dalog/internal/wal"
 )
 
-var prepared = wal.Options{Store: small.Store, SegmentSize: 4 << 10, Spares: 2, Prepare: true}
+var prepared = wal.Options{Store: small.Store, SegmentSize: 4 << 10, Spares: 2, Prepare: time.Hour}
 
 // What is needed next is there and filled, and a later start finds it: none is made anew.
 func TestPrepare(t *testing.T) {
