@@ -113,7 +113,7 @@ func TestSyncOfManyFails(t *testing.T) {
 	t.Parallel()
 	need(t, "strace")
 	random := chance(t)
-	d := newImage(t, "ext4", 512)
+	d := newImage(t, "ext4", 4096) // what all rounds store has room
 	s := newSetup(t, d.folder("log"))
 	l := startLoad(t, s.addr, mix{relp: 3, programs: 90})
 	eventually(t, "all files to be there", func() bool {
