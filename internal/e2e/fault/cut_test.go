@@ -36,8 +36,8 @@ func TestCutConnections(t *testing.T) {
 				limit = 1 + r.IntN(20_000)
 			}
 			switch r.IntN(6) {
-			default: // after something has been delivered, so that there is no long wait
-				f.up = 20_000 + r.IntN(50_000)
+			default: // after a batch of up to 256 KiB has been delivered, so that there is no long wait
+				f.up = 20_000 + r.IntN(600_000)
 			case 0:
 				f.down = 1 + r.IntN(300)
 			case 1:
