@@ -124,3 +124,21 @@ func TestSearchBlank(t *testing.T) {
 	}
 	require.GreaterOrEqual(t, wal.BeforeHead(make([]byte, size)), size-len(head)-8)
 }
+
+// Where the time is over nothing more is filled, and what there is can be used.
+func TestPrepareInTime(t *testing.T) {
+	t.Parallel()
+	disk := vfstest.New(vfstest.Options{NoAllocate: true})
+	opt := prepared
+	opt.Prepare = 1
+	log := create(t, disk.FS(), opt, 1)
+	img := save(t, disk.Outside())
+	require.Len(t, img, 5)
+	for name, content := range img {
+		require.LessOrEqual(t, len(content), 64, name)
+	}
+	writeLog(t, log, []int{2500, 2500, 2500, 2500, 2500}, 5)
+	_, last, err := read(disk.FS(), opt, 5)
+	require.NoError(t, err)
+	require.Equal(t, uint64(5), last)
+}
